@@ -1,0 +1,43 @@
+import type { Deployment } from '../interface';
+
+/**
+ * Everything that a deployment is decided from, as plain data, so that the decision is a pure function and real
+ * managers' snapshots can be kept as fixtures.
+ */
+export interface Snapshot {
+  platform: string;
+  pid: number;
+  ppid: number;
+  /** `process.argv`. */
+  argv: string[];
+  /** Only the variables that the decision looks at (see `ENVIRONMENT_KEYS`). */
+  env: Record<string, string>;
+  /** `cluster.isWorker`, and how many workers this process has forked itself. */
+  cluster: { isWorker: boolean; workers: number };
+  /** `worker_threads`: main thread or not, and the thread's id. */
+  thread: { isMain: boolean; id: number };
+  /** An opaque mark of when a process started, so that a reused pid is told apart; '' where it can't be had. */
+  startMark: string;
+  /** The same of the parent. */
+  parentStartMark: string;
+  /** The pid in `$PM2_HOME/pm2.pid`, when PM2_HOME is set and the file can be read. */
+  pm2DaemonPid: number | undefined;
+  /** `processAgent.group` of the application's configuration. */
+  configuredGroup: string | undefined;
+}
+
+export interface Decision {
+  deployment: Deployment;
+  /** The group's name as people read it, e.g. `pm2:default/api` or `cluster:4711`. */
+  group: string;
+  /** What makes the group the same in all its members: hashed, with user and namespaces, to the group's folder. */
+  groupKey: string;
+  /** This process goes first in the election. */
+  preferred: boolean;
+  /** Somebody else may be preferred: wait for it, bounded, when there has been no primary yet. */
+  waitForPreferred: boolean;
+  /** One sentence per reason, for `explain()`. */
+  reasons: string[];
+  /** Something a user should know once, as a warning, e.g. a manager hidden behind `npm start`. */
+  warning: string | undefined;
+}
