@@ -1,0 +1,47 @@
+import { isElsewhere, runsHere, whenElected } from '../route';
+import { markDecorated } from './registry';
+import { checkFactory, checkMethod, isAsync, replace } from './wrap';
+
+/** The decorator of `@OnlyInPrimary()`: any method; elsewhere it returns `undefined`, or a promise of it. */
+export type OnlyInPrimaryDecorator = (
+  target: object,
+  key: string | symbol,
+  // biome-ignore lint/suspicious/noExplicitAny: every method's descriptor fits.
+  descriptor: TypedPropertyDescriptor<any>,
+) => void;
+
+/**
+ * For handlers that every process's scheduler or queue calls: the body runs in the group's primary, and does nothing
+ * elsewhere. Before the election an async method waits for it; a method that is not async does nothing.
+ */
+export function OnlyInPrimary(): OnlyInPrimaryDecorator {
+  // biome-ignore lint/complexity/noArguments: there are no declared parameters, and parentheses may be missing.
+  checkFactory('OnlyInPrimary', arguments);
+  return (target, key, descriptor) => {
+    const decorated = checkMethod('OnlyInPrimary', target, key, descriptor);
+    const original = decorated.descriptor.value;
+    const { asynchronous, plain } = {
+      async asynchronous(this: unknown, ...args: never[]) {
+        if (runsHere(this)) {
+          return original.apply(this, args);
+        }
+        if (isElsewhere(this) === undefined) {
+          await whenElected(this, decorated);
+          return runsHere(this) ? original.apply(this, args) : undefined;
+        }
+        return undefined;
+      },
+      plain(this: unknown, ...args: never[]) {
+        if (runsHere(this)) {
+          return original.apply(this, args);
+        }
+        // A caller of a method that returns a promise goes on with `.then`.
+        return Reflect.getMetadata?.('design:returntype', decorated.owner, decorated.key)?.name === 'Promise'
+          ? asynchronous.apply(this, args)
+          : undefined;
+      },
+    };
+    markDecorated(decorated.owner);
+    replace(decorated, isAsync(original) ? asynchronous : plain);
+  };
+}

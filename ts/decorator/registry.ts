@@ -1,0 +1,73 @@
+/** Which methods are decorated, kept on the prototypes that declare them. */
+import type { RunInPrimaryOptions } from '../interface';
+
+// biome-ignore lint/complexity/noBannedTypes: a class of the user's, of which only the prototype and name matter.
+export type AnyClass = Function & { prototype: object };
+export type AnyMethod = (this: unknown, ...args: never[]) => unknown;
+
+/** One method under `@RunInPrimary()`. */
+export interface DecoratedMethod {
+  /** The prototype that declares it. */
+  readonly owner: object;
+  readonly key: string;
+  /** The method as the user wrote it: what runs in the primary for a caller elsewhere. */
+  readonly original: AnyMethod;
+  readonly options: RunInPrimaryOptions;
+}
+
+// Registered symbols, because a second copy of this package in the process must see the same methods. The number
+// changes with the shape of what is kept.
+const METHODS = Symbol.for('@midwayjs/process-agent:methods:1');
+const MARK = Symbol.for('@midwayjs/process-agent:decorated:1');
+
+interface Marked {
+  [METHODS]?: Map<string, DecoratedMethod>;
+  [MARK]?: true;
+}
+
+export function registerMethod(method: DecoratedMethod): void {
+  const owner = method.owner as Marked;
+  if (!Object.hasOwn(owner, METHODS)) {
+    Object.defineProperty(owner, METHODS, { value: new Map() });
+  }
+  owner[METHODS]?.set(method.key, method);
+}
+
+export function isRegistered(owner: object, key: string): boolean {
+  return Object.hasOwn(owner, METHODS) && ((owner as Marked)[METHODS]?.has(key) ?? false);
+}
+
+/** Notes that instances of this prototype ask which application they belong to. */
+export function markDecorated(owner: object): void {
+  if (!Object.hasOwn(owner, MARK)) {
+    Object.defineProperty(owner, MARK, { value: true });
+  }
+}
+
+/** Whether the object's class, or an ancestor of it, has a decorated method. */
+export function isDecorated(instance: object): boolean {
+  return (instance as Marked)[MARK] === true;
+}
+
+/** Every decorated method that `cls` declares or inherits; a method and those that it overrides: most derived first. */
+export function methodsOf(cls: AnyClass): Map<string, DecoratedMethod[]> {
+  const methods = new Map<string, DecoratedMethod[]>();
+  for (let proto: Marked | null = cls.prototype; proto; proto = Object.getPrototypeOf(proto)) {
+    if (Object.hasOwn(proto, METHODS)) {
+      for (const [key, method] of proto[METHODS] ?? []) {
+        const overridden = methods.get(key);
+        if (overridden) {
+          overridden.push(method);
+        } else {
+          methods.set(key, [method]);
+        }
+      }
+    }
+  }
+  return methods;
+}
+
+/** `Class.method`, for messages. */
+export function readableName(method: DecoratedMethod): string {
+  return `${method.owner.constructor.name}.${method.key}`;
+}

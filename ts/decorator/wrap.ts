@@ -1,0 +1,75 @@
+/** What the decorators share: checking what they stand on, and putting a method in another's place unnoticed. */
+import { types } from 'node:util';
+import { ProcessAgentError } from '../errors';
+import type { AnyMethod } from './registry';
+
+/** A legacy method decorator's descriptor, checked. */
+export interface Decorated {
+  owner: object;
+  key: string;
+  descriptor: PropertyDescriptor & { value: AnyMethod };
+}
+
+/** Throws `ERR_AGENT_DECORATOR`, naming what it stands on, unless that is an ordinary method. */
+export function checkMethod(decorator: string, target: unknown, key: unknown, descriptor: unknown): Decorated {
+  if (typeof key === 'object' && key !== null && 'kind' in key) {
+    const { kind, name } = key as { kind: string; name?: string | symbol };
+    throw refuse(
+      `@${decorator}() on ${kind} '${String(name)}': this code is compiled with standard decorators. Midway and this ` +
+        'package need legacy ones: set "experimentalDecorators": true and "emitDecoratorMetadata": true in ' +
+        'compilerOptions (in swc: jsc.transform.legacyDecorator).',
+    );
+  }
+  const on = (what: string) => refuse(`@${decorator}() stands on ${what}. It can only stand on a method.`);
+  if (key === undefined) {
+    throw on(typeof target === 'function' ? `the class ${target.name}` : 'something that is no method');
+  }
+  if (typeof target === 'function') {
+    throw on(`the static member ${target.name}.${String(key)}`);
+  }
+  const name = `${(target as object).constructor.name}.${String(key)}`;
+  if (typeof descriptor === 'number') {
+    throw on(`a parameter of ${name}`);
+  }
+  const { value, get, set } = (descriptor ?? {}) as PropertyDescriptor;
+  if (get || set) {
+    throw on(`the accessor ${name}`);
+  }
+  if (typeof value !== 'function') {
+    throw on(`the property ${name}`);
+  }
+  if (typeof key !== 'string') {
+    throw refuse(`@${decorator}() stands on ${name}: a method named by a symbol has no name between processes.`);
+  }
+  return { owner: target as object, key, descriptor: descriptor as Decorated['descriptor'] };
+}
+
+/** `@RunInPrimary` without parentheses calls the factory itself with what a decorator gets. */
+export function checkFactory(decorator: string, args: ArrayLike<unknown>): void {
+  if (args.length > 1 || typeof args[0] === 'function') {
+    throw refuse(`@${decorator} needs parentheses: @${decorator}().`);
+  }
+}
+
+export function isAsync(method: AnyMethod): boolean {
+  return types.isAsyncFunction(method);
+}
+
+/** Puts `replacement` into the descriptor, with all that can be seen of the original: name, length, own properties. */
+export function replace({ descriptor }: Decorated, replacement: AnyMethod): void {
+  const original = descriptor.value;
+  for (const key of Reflect.ownKeys(original)) {
+    const property = Object.getOwnPropertyDescriptor(original, key);
+    if (property && key !== 'prototype') {
+      Object.defineProperty(replacement, key, property);
+    }
+  }
+  for (const key of Reflect.getOwnMetadataKeys?.(original) ?? []) {
+    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, original), replacement);
+  }
+  descriptor.value = replacement;
+}
+
+function refuse(message: string): ProcessAgentError {
+  return new ProcessAgentError('ERR_AGENT_DECORATOR', message);
+}

@@ -1,0 +1,98 @@
+/** A group of one: no binary, thread, file or timer. */
+import { EventEmitter } from 'node:events';
+import { threadId } from 'node:worker_threads';
+import type { ResolvedConfig } from '../config';
+import { ProcessAgentError } from '../errors';
+import type { AgentEvents, Explanation, Member, Role } from '../interface';
+import type { Decision } from '../role/decision';
+import { VERSION } from '../state';
+import type { Engine } from './engine';
+
+export class StandaloneEngine implements Engine {
+  readonly group: string;
+  readonly events = new EventEmitter<AgentEvents>();
+  role: Role | undefined;
+  epoch = 0;
+  readonly #decision: Decision;
+  readonly #config: ResolvedConfig;
+  #joinedAt = 0;
+  #ready = false;
+  #stopping = false;
+
+  constructor(decision: Decision, config: ResolvedConfig) {
+    this.#decision = decision;
+    this.#config = config;
+    this.group = decision.group;
+  }
+
+  async start(): Promise<void> {
+    this.role = 'primary';
+    this.epoch = 1;
+    this.#joinedAt = Date.now();
+    this.events.emit('primary', { epoch: 1 });
+    this.events.emit('primary-changed', { epoch: 1, pid: process.pid });
+  }
+
+  markReady(): void {
+    this.#ready = true;
+  }
+
+  async ready(): Promise<void> {
+    this.#refuseWhenClosed();
+  }
+
+  /** Only reached when the application has been closed between a caller's look at the role and its call. */
+  async call(): Promise<never> {
+    throw closed();
+  }
+
+  async members(): Promise<Member[]> {
+    this.#refuseWhenClosed();
+    return [
+      {
+        id: 1,
+        pid: process.pid,
+        threadId,
+        role: 'primary',
+        deployment: this.#decision.deployment,
+        state: this.#stopping ? 'leaving' : this.#ready ? 'ready' : 'starting',
+        joinedAt: this.#joinedAt,
+        startedAt: Math.round(Date.now() - process.uptime() * 1000),
+        version: VERSION,
+        candidate: this.#config.candidate,
+      },
+    ];
+  }
+
+  explain(): Explanation {
+    return {
+      deployment: this.#decision.deployment,
+      group: this.group,
+      folder: undefined,
+      role: this.role,
+      epoch: this.epoch,
+      reasons: [...this.#decision.reasons, 'Alone in its group, this process is its primary; nothing is shared.'],
+    };
+  }
+
+  async handOver(): Promise<void> {
+    // There is nobody to hand over to, and requests that still drain go on calling.
+    this.#stopping = true;
+  }
+
+  async close(): Promise<void> {
+    this.role = undefined;
+    this.epoch = 0;
+    this.events.removeAllListeners();
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.role === undefined) {
+      throw closed();
+    }
+  }
+}
+
+function closed(): ProcessAgentError {
+  return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has been closed.', { outcome: 'not-sent' });
+}

@@ -1,0 +1,154 @@
+/**
+ * A standalone application whose process turns out to be a cluster primary: when it forks its first worker, it joins
+ * the group that its workers will join. It starts before the worker has booted, and it is preferred, so it stays what
+ * it was: primary.
+ */
+import type { Cluster } from 'node:cluster';
+import { EventEmitter } from 'node:events';
+import { ProcessAgentError } from '../errors';
+import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
+import type { Decision } from '../role/decision';
+import type { Engine, EngineLogger } from './engine';
+
+// The module is the cluster object itself, which its types deny.
+const cluster = require('node:cluster') as Cluster;
+const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
+
+export class UpgradingEngine implements Engine {
+  readonly events = new EventEmitter<AgentEvents>();
+  readonly #decideAgain: () => Decision;
+  readonly #join: (decision: Decision) => Engine;
+  readonly #logger: EngineLogger;
+  #current: Engine;
+  #upgrade: Promise<void> | undefined;
+  #failure: ProcessAgentError | undefined;
+  #ready = false;
+  #closed = false;
+
+  constructor(
+    standalone: Engine,
+    decideAgain: () => Decision,
+    join: (decision: Decision) => Engine,
+    logger: EngineLogger,
+  ) {
+    this.#current = standalone;
+    this.#decideAgain = decideAgain;
+    this.#join = join;
+    this.#logger = logger;
+    this.#forward(standalone);
+  }
+
+  get role(): Role | undefined {
+    return this.#failure ? undefined : this.#current.role;
+  }
+
+  get epoch(): number {
+    return this.#failure ? 0 : this.#current.epoch;
+  }
+
+  get group(): string {
+    return this.#current.group;
+  }
+
+  async start(): Promise<void> {
+    await this.#current.start();
+    cluster.on('fork', this.#onFork);
+  }
+
+  markReady(): void {
+    this.#ready = true;
+    this.#current.markReady();
+  }
+
+  async ready(timeout?: number): Promise<void> {
+    await this.#upgrade;
+    return this.#joined().ready(timeout);
+  }
+
+  async call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+    return this.#joined().call(name, args, options);
+  }
+
+  async members(): Promise<Member[]> {
+    await this.#upgrade;
+    return this.#joined().members();
+  }
+
+  explain(): Explanation {
+    const explanation = this.#current.explain();
+    return this.#failure
+      ? { ...explanation, role: undefined, epoch: 0, reasons: [...explanation.reasons, this.#failure.message] }
+      : explanation;
+  }
+
+  async handOver(): Promise<void> {
+    cluster.off('fork', this.#onFork);
+    await this.#upgrade;
+    await this.#current.handOver();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    cluster.off('fork', this.#onFork);
+    await this.#upgrade;
+    await this.#current.close();
+    this.events.removeAllListeners();
+  }
+
+  readonly #onFork = (): void => {
+    cluster.off('fork', this.#onFork);
+    this.#upgrade ??= this.#swap();
+  };
+
+  async #swap(): Promise<void> {
+    try {
+      const decision = this.#decideAgain();
+      if (decision.deployment === 'standalone') {
+        return;
+      }
+      const next = this.#join(decision);
+      try {
+        await next.start();
+      } catch (err) {
+        await next.close();
+        throw err;
+      }
+      const previous = this.#current;
+      this.#current = next;
+      await previous.close();
+      if (this.#closed) {
+        return;
+      }
+      this.#forward(next);
+      if (this.#ready) {
+        next.markReady();
+      }
+      if (next.role) {
+        this.events.emit(next.role, { epoch: next.epoch });
+      }
+    } catch (err) {
+      // Going on alone would be a second primary beside the one that the workers elect.
+      this.#failure = new ProcessAgentError(
+        'ERR_AGENT_NO_PRIMARY',
+        `This process forked cluster workers and could not join their group: ${(err as Error)?.message ?? err}`,
+        { outcome: 'not-sent', cause: err },
+      );
+      this.#logger.error('[process-agent] %s', this.#failure.message);
+    }
+  }
+
+  #joined(): Engine {
+    if (this.#failure) {
+      throw this.#failure;
+    }
+    return this.#current;
+  }
+
+  #forward(engine: Engine): void {
+    for (const event of EVENTS) {
+      engine.events.on(event, (...args: unknown[]) => {
+        (this.events as EventEmitter).emit(event, ...args);
+      });
+    }
+  }
+}

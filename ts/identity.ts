@@ -1,0 +1,224 @@
+/**
+ * The names of decorated methods between processes. Container identifiers are random per process, so a name is made
+ * of what is the same in every process that runs this application: the `@Provide` id or namespace and class name, and
+ * where these repeat, the source path relative to the application.
+ */
+import { relative, sep } from 'node:path';
+import { type AnyClass, type DecoratedMethod, methodsOf } from './decorator/registry';
+import { ProcessAgentError } from './errors';
+import { type ApplicationContext, type BoundClass, baseDirOf, countDefinitions, listClasses } from './midway';
+
+/** What a call from another process runs: this method, as written, on an object of that class. */
+export interface CallTarget {
+  bound: BoundClass;
+  method: DecoratedMethod;
+}
+
+interface Entry extends CallTarget {
+  /** The name that is enough as long as no other class has it. */
+  bare: string;
+  /** With the source path, or what else tells the class apart; the same as `bare` where there is nothing. */
+  qualified: string;
+}
+
+export class WireNames {
+  readonly #container: ApplicationContext;
+  #counted = -1;
+  #entries: Entry[] = [];
+  #byClass = new Map<AnyClass, Map<DecoratedMethod, string>>();
+  #byName = new Map<string, Entry[]>();
+  #byBareName = new Map<string, Entry[]>();
+
+  /** Throws `ERR_AGENT_AMBIGUOUS` when two classes can't be told apart. */
+  constructor(container: ApplicationContext) {
+    this.#container = container;
+    this.#build();
+    for (const [name, [first, second]] of this.#byName) {
+      if (second) {
+        throw new ProcessAgentError(
+          'ERR_AGENT_AMBIGUOUS',
+          `${describe(first)} and ${describe(second)} have the same name between processes, '${name}'. ` +
+            "Give one of them another: @RunInPrimary({ name }) on the method, or @Provide('id') on the class.",
+        );
+      }
+    }
+  }
+
+  /** Every decorated method of the application, each once. */
+  methods(): DecoratedMethod[] {
+    return [...new Set(this.#entries.map(each => each.method))];
+  }
+
+  /** The name under which `method` of an object of `cls` is called. */
+  nameOf(cls: AnyClass, method: DecoratedMethod): string {
+    const find = () => this.#byClass.get(cls)?.get(method);
+    const name = find() ?? (this.#rebuild() ? find() : undefined);
+    if (name === undefined) {
+      throw new ProcessAgentError(
+        'ERR_AGENT_UNKNOWN_METHOD',
+        `${cls.name}.${method.key} can't be called in the primary: the application's container does not know the ` +
+          `class ${cls.name}. Put @Provide() on it and have it loaded, or bind it.`,
+        { outcome: 'not-sent' },
+      );
+    }
+    if ((this.#byName.get(name)?.length ?? 0) > 1) {
+      throw ambiguous(name, this.#byName.get(name) as Entry[]);
+    }
+    return name;
+  }
+
+  /** What `name`, sent by another process, means here. */
+  resolve(name: string): CallTarget {
+    const found = this.#find(name) ?? (this.#rebuild() ? this.#find(name) : undefined);
+    if (!found) {
+      throw new ProcessAgentError(
+        'ERR_AGENT_UNKNOWN_METHOD',
+        `The primary (pid ${process.pid}) knows no method '${name}'. ` +
+          'It may run another version of the application, or may not have loaded the class.',
+        { outcome: 'not-sent' },
+      );
+    }
+    return found;
+  }
+
+  #find(name: string): CallTarget | undefined {
+    const exact = this.#byName.get(name) ?? [];
+    if (exact.length > 0) {
+      return unique(name, exact);
+    }
+    // The caller had one class of this name and this process has several, or the other way round.
+    const bare = this.#byBareName.get(name) ?? [];
+    if (bare.length > 0) {
+      return unique(name, bare);
+    }
+    const qualified = this.#entries.filter(each => each.qualified === name);
+    if (qualified.length > 0) {
+      return unique(name, qualified);
+    }
+    // The caller told classes apart by path, and here there are no paths (a bundle): one class of the name will do.
+    // Where the paths are known they differ, and another class of that name is not the one that was meant.
+    const withoutPath = (this.#byBareName.get(withoutQualifier(name)) ?? []).filter(
+      each => each.qualified === each.bare,
+    );
+    return withoutPath.length > 0 ? unique(name, withoutPath) : undefined;
+  }
+
+  #rebuild(): boolean {
+    // An unknown name must not cost a walk through the container each time.
+    if (countDefinitions(this.#container) === this.#counted) {
+      return false;
+    }
+    this.#build();
+    return true;
+  }
+
+  #build(): void {
+    this.#counted = countDefinitions(this.#container);
+    const baseDir = baseDirOf(this.#container);
+    this.#entries = [];
+    this.#byClass = new Map();
+    this.#byName = new Map();
+    const seen = new Set<AnyClass>();
+    for (const bound of listClasses(this.#container)) {
+      if (!seen.has(bound.cls)) {
+        seen.add(bound.cls);
+        this.#entries.push(...entriesOf(bound, baseDir));
+      }
+    }
+    this.#byBareName = groupBy(this.#entries, each => each.bare);
+    for (const entry of this.#entries) {
+      const alone = this.#byBareName.get(entry.bare)?.length === 1;
+      const name = alone ? entry.bare : entry.qualified;
+      const names = this.#byClass.get(entry.bound.cls) ?? new Map<DecoratedMethod, string>();
+      this.#byClass.set(entry.bound.cls, names.set(entry.method, name));
+      append(this.#byName, name, entry);
+    }
+  }
+}
+
+/** The class that `self` is an object of, as far as `method` is concerned. */
+export function classOf(self: unknown, method: DecoratedMethod): AnyClass {
+  // Not its prototype: Midway breaks dependency cycles with proxies, which forward properties only.
+  const cls = (self as { constructor?: AnyClass } | null | undefined)?.constructor;
+  const known = typeof cls === 'function' && (cls.prototype === method.owner || isBelow(cls, method.owner));
+  return known ? cls : (method.owner.constructor as AnyClass);
+}
+
+function isBelow(cls: AnyClass, owner: object): boolean {
+  return Object.prototype.isPrototypeOf.call(owner, cls.prototype ?? null);
+}
+
+function entriesOf(bound: BoundClass, baseDir: string): Entry[] {
+  const entries: Entry[] = [];
+  // '#' begins the names of handlers.
+  const provideId = bound.provideId?.startsWith('#') ? undefined : bound.provideId;
+  const className = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`;
+  const path = bound.srcPath && sourcePath(baseDir, bound.srcPath);
+  for (const [key, [method, ...overridden]] of methodsOf(bound.cls)) {
+    const given = method.options.name;
+    const bare = given ?? `${provideId ?? className}.${key}`;
+    // A given name repeats when two classes inherit the method: then the class tells them apart.
+    const qualified = given
+      ? `${given}@${path ? `${path}:` : ''}${className}`
+      : path
+        ? `${provideId ?? className}@${path}.${key}`
+        : bare;
+    entries.push({ bound, method, bare, qualified });
+    // Reached by `super.method()` from a method that isn't decorated itself.
+    overridden.forEach((each, index) => {
+      const depth = `^${index + 1}`;
+      entries.push({ bound, method: each, bare: bare + depth, qualified: qualified + depth });
+    });
+  }
+  return entries;
+}
+
+/** The same for `src/a/b.ts` under ts-node and `dist/a/b.js` after a build: the base folder is already one of them. */
+function sourcePath(baseDir: string, file: string): string {
+  return relative(baseDir, file)
+    .split(sep)
+    .join('/')
+    .replace(/\.[cm]?[jt]sx?$/, '');
+}
+
+/** `Name@path/to/file.method` without its path. */
+function withoutQualifier(name: string): string {
+  return name.replace(/@[^@]*(?=\.[^./]*$)/, '');
+}
+
+function unique(name: string, entries: Entry[]): CallTarget {
+  if (entries.length > 1) {
+    throw ambiguous(name, entries);
+  }
+  return entries[0];
+}
+
+function ambiguous(name: string, entries: Entry[]): ProcessAgentError {
+  return new ProcessAgentError(
+    'ERR_AGENT_AMBIGUOUS',
+    `'${name}' means ${entries.map(describe).join(' and ')}. ` +
+      "Tell them apart: @RunInPrimary({ name }) on the method, or @Provide('id') on the class.",
+    { outcome: 'not-sent' },
+  );
+}
+
+function describe({ bound, method }: CallTarget): string {
+  return `${bound.cls.name}.${method.key} (${bound.srcPath ?? 'bound by hand, source file unknown'})`;
+}
+
+function groupBy(entries: Entry[], key: (entry: Entry) => string): Map<string, Entry[]> {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    append(groups, key(entry), entry);
+  }
+  return groups;
+}
+
+function append(groups: Map<string, Entry[]>, key: string, entry: Entry): void {
+  const group = groups.get(key);
+  if (group) {
+    group.push(entry);
+  } else {
+    groups.set(key, [entry]);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The one file that knows Midway's containers, and where versions 3 and 4 differ: `registry`, definitions and request
+ * containers are the same in both though they are not public; provider ids moved, with a legacy export that stays.
+ */
+import {
+  getProviderId,
+  type IMidwayGlobalContainer,
+  MidwayConfigService,
+  MidwayFrameworkService,
+  MidwayInformationService,
+  MidwayLifeCycleService,
+  MidwayLoggerService,
+  MidwayRequestContainer,
+} from '@midwayjs/core';
+import type { AnyClass } from './decorator/registry';
+import type { EngineLogger } from './engine/engine';
+
+/** The application's container, which is what "an application" is to this package. */
+export type ApplicationContext = IMidwayGlobalContainer;
+
+/** A class that the container knows. */
+export interface BoundClass {
+  cls: AnyClass;
+  /** The container's own identifier: random per process. */
+  identifier: string;
+  /** The id given to `@Provide('id')`, if any. */
+  provideId: string | undefined;
+  /** The component's namespace; '' in the application itself. */
+  namespace: string;
+  /** The file that it was found in, if it was found by scanning. */
+  srcPath: string | undefined;
+  singleton: boolean;
+}
+
+interface Definition {
+  id: string;
+  path: unknown;
+  namespace: string | undefined;
+  srcPath: string | null | undefined;
+  isSingletonScope(): boolean;
+}
+
+interface Registry {
+  readonly identifiers: string[];
+  getDefinition(identifier: string): Definition | undefined;
+}
+
+/** The namespace that Midway gives to the application itself. */
+const MAIN_NAMESPACE = '__main__';
+
+function registryOf(container: ApplicationContext): Registry {
+  return (container as unknown as { registry: Registry }).registry;
+}
+
+/** How many definitions there are: changes when a class was bound since. */
+export function countDefinitions(container: ApplicationContext): number {
+  return registryOf(container).identifiers.length;
+}
+
+export function listClasses(container: ApplicationContext): BoundClass[] {
+  const registry = registryOf(container);
+  const classes: BoundClass[] = [];
+  for (const identifier of registry.identifiers) {
+    const definition = registry.getDefinition(identifier);
+    if (typeof definition?.path !== 'function' || !definition.path.prototype) {
+      continue;
+    }
+    const cls = definition.path as AnyClass;
+    classes.push({
+      cls,
+      identifier,
+      provideId: getProviderId(cls) || undefined,
+      namespace: definition.namespace === MAIN_NAMESPACE ? '' : (definition.namespace ?? ''),
+      srcPath: definition.srcPath ?? undefined,
+      singleton: definition.isSingletonScope(),
+    });
+  }
+  return classes;
+}
+
+/** Calls `listener` with every object that the container, or a request container of it, makes from now on. */
+export function onObjectCreated(container: ApplicationContext, listener: (instance: object) => void): void {
+  container.onObjectCreated(instance => {
+    if (typeof instance === 'object' && instance !== null) {
+      listener(instance);
+    }
+  });
+}
+
+/** The object to run a call on: the singleton, or a new one in a request context of its own. */
+export function instanceOf(container: ApplicationContext, bound: BoundClass): Promise<object> {
+  if (bound.singleton) {
+    return container.getAsync(bound.identifier);
+  }
+  const app = container.get(MidwayFrameworkService).getMainApp() as
+    | { createAnonymousContext?(): { requestContext: Pick<ApplicationContext, 'getAsync'> } }
+    | undefined;
+  // An application of components alone has no framework that could make a context.
+  const requests = app?.createAnonymousContext
+    ? app.createAnonymousContext().requestContext
+    : new MidwayRequestContainer({} as never, container);
+  return requests.getAsync(bound.identifier);
+}
+
+/** The folder of the application's sources: `src` or `dist`. */
+export function baseDirOf(container: ApplicationContext): string {
+  return container.get(MidwayInformationService).getBaseDir();
+}
+
+/** What the user wrote under `processAgent`. */
+export function configurationOf(container: ApplicationContext): unknown {
+  return container.get(MidwayConfigService).getConfiguration('processAgent');
+}
+
+/**
+ * `processAgent.group` of an application that is being started in this process but hasn't come to this component yet.
+ */
+export function groupOfStartingApplication(): string | undefined {
+  const container = (globalThis as { MIDWAY_APPLICATION_CONTEXT?: ApplicationContext }).MIDWAY_APPLICATION_CONTEXT;
+  try {
+    const raw = container && (configurationOf(container) as { group?: unknown } | undefined);
+    return typeof raw?.group === 'string' ? raw.group : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Looked up at the first line: the log file is made when there is something to write. */
+export function loggerOf(container: ApplicationContext): EngineLogger {
+  let logger: EngineLogger | undefined;
+  const resolve = (): EngineLogger => {
+    if (!logger) {
+      const loggers = container.get(MidwayLoggerService);
+      logger = (loggers.getLogger('processAgentLogger') ?? loggers.getLogger('coreLogger') ?? console) as EngineLogger;
+    }
+    return logger;
+  };
+  return {
+    debug: (message, ...args) => resolve().debug(message, ...args),
+    info: (message, ...args) => resolve().info(message, ...args),
+    warn: (message, ...args) => resolve().warn(message, ...args),
+    error: (message, ...args) => resolve().error(message, ...args),
+  };
+}
+
+const WATCHED = Symbol.for('@midwayjs/process-agent:watches-start');
+
+/**
+ * Calls `listener` when an application's start-up fails after this component has started: Midway has no hook for it,
+ * stops nothing, and a process that goes on (a test runner) would keep the membership of an application that never
+ * lived.
+ */
+export function onStartFailure(listener: (container: ApplicationContext) => Promise<void>): void {
+  const prototype = MidwayLifeCycleService.prototype as unknown as {
+    applicationContext: ApplicationContext;
+    init: (() => Promise<void>) & { [WATCHED]?: true };
+  };
+  const init = prototype.init;
+  if (typeof init !== 'function' || init[WATCHED]) {
+    return;
+  }
+  prototype.init = async function (this: typeof prototype) {
+    try {
+      await init.call(this);
+    } catch (err) {
+      await listener(this.applicationContext);
+      throw err;
+    }
+  };
+  prototype.init[WATCHED] = true;
+}
+
+/** egg never calls a component's `onStop`; it has a hook of its own. */
+export function beforeEggCloses(app: unknown, listener: () => Promise<void>): void {
+  const egg = app as { beforeClose?(fn: () => Promise<void>): void } | undefined;
+  if (typeof egg?.beforeClose === 'function') {
+    egg.beforeClose(listener);
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Where a decorated method runs: here, or in the primary. Every call of every decorated method asks, so the answer in
+ * the primary costs a few nanoseconds: one property of the object, and the engine's role.
+ */
+import type { Cluster } from 'node:cluster';
+import { DEFAULTS } from './config';
+import { type DecoratedMethod, readableName } from './decorator/registry';
+import { ProcessAgentError } from './errors';
+import { classOf } from './identity';
+import type { Membership } from './membership';
+import { groupOfStartingApplication } from './midway';
+import { decide } from './role/deployment';
+import { takeSnapshot } from './role/snapshot';
+import { state } from './state';
+
+// A property and not a WeakMap, which takes 50 times as long to ask. Registered for other copies of this package.
+const MEMBERSHIP: unique symbol = Symbol.for('@midwayjs/process-agent:membership:1') as never;
+
+interface Attached {
+  [MEMBERSHIP]?: Membership;
+}
+
+/** Notes that `instance` belongs to that application. */
+export function attach(instance: object, membership: Membership): void {
+  // A frozen object stays a stranger: it then belongs to the only application that lives.
+  Reflect.defineProperty(instance, MEMBERSHIP, { value: membership, writable: true, configurable: true });
+}
+
+/** Whether a decorated method of `self` runs in this process, as it is. */
+export function runsHere(self: unknown): boolean {
+  const membership = (self as Attached | null | undefined)?.[MEMBERSHIP];
+  return membership === undefined ? strangerRunsHere() : membershipRunsHere(membership);
+}
+
+/**
+ * Whether this process is known not to be primary, or to have left its group. `undefined` as long as the election is
+ * to come.
+ */
+export function isElsewhere(self: unknown): boolean | undefined {
+  const membership = membershipOf(self);
+  if (!membership) {
+    return state.hasClosed ? true : undefined;
+  }
+  return membership.phase === 'starting' ? undefined : !membershipRunsHere(membership);
+}
+
+/** Resolves when the application of `self` has been through its election; rejects as a call would. */
+export async function whenElected(self: unknown, method: Named): Promise<void> {
+  await liveMembership(self, method);
+}
+
+/** Runs a decorated method in the primary, which is not this process, or not known yet. */
+export async function callPrimary(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
+  let membership = membershipOf(self);
+  if (membership?.phase !== 'live') {
+    membership = await liveMembership(self, method);
+    if (membershipRunsHere(membership)) {
+      return method.original.apply(self, args as never[]);
+    }
+  }
+  const name = membership.names.nameOf(classOf(self, method), method);
+  return membership.engine.call(name, args, method.options);
+}
+
+export type Named = Pick<DecoratedMethod, 'owner' | 'key'>;
+
+function membershipRunsHere(membership: Membership): boolean {
+  return (
+    membership.role === 'primary' ||
+    // Before the election and after the end, a process that is alone runs what it would run without this package.
+    (membership.phase !== 'live' && membership.decision?.deployment === 'standalone' && isStandalone(undefined))
+  );
+}
+
+/** For an object that no application's container made: the only application, or the environment, decides. */
+function strangerRunsHere(): boolean {
+  const { memberships } = state;
+  return memberships.length > 0 ? memberships.every(membershipRunsHere) : isStandalone(groupOfStartingApplication());
+}
+
+function membershipOf(self: unknown): Membership | undefined {
+  const attached = (self as Attached | null | undefined)?.[MEMBERSHIP];
+  return attached ?? (state.memberships.length === 1 ? state.memberships[0] : undefined);
+}
+
+let cached: { group: string | undefined; forked: boolean; standalone: boolean } | undefined;
+
+function isStandalone(group: string | undefined): boolean {
+  const { workers } = require('node:cluster') as Cluster;
+  const forked = workers !== undefined && Object.keys(workers).length > 0;
+  if (cached?.group !== group || cached?.forked !== forked) {
+    cached = { group, forked, standalone: decide(takeSnapshot(group)).deployment === 'standalone' };
+  }
+  return cached.standalone;
+}
+
+/** Waits for an application to start, bounded. */
+async function liveMembership(self: unknown, method: Named): Promise<Membership> {
+  const timeout = membershipOf(self)?.config?.readyTimeout ?? DEFAULTS.readyTimeout;
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const membership = membershipOf(self);
+    if (membership?.phase === 'live') {
+      return membership;
+    }
+    if (membership ? membership.phase === 'closed' : state.hasClosed && state.memberships.length === 0) {
+      throw new ProcessAgentError(
+        'ERR_AGENT_CLOSED',
+        `${name(method)} was called after its application had been closed.`,
+        { outcome: 'not-sent' },
+      );
+    }
+    if (!membership && state.memberships.length > 1) {
+      throw new ProcessAgentError(
+        'ERR_AGENT_AMBIGUOUS',
+        `${name(method)} was called on an object that no container made, and ${state.memberships.length} ` +
+          'applications live in this process. Get the object from the container of one of them.',
+        { outcome: 'not-sent' },
+      );
+    }
+    const left = deadline - Date.now();
+    if (left <= 0 || !(await change(left))) {
+      throw new ProcessAgentError(
+        'ERR_AGENT_NOT_STARTED',
+        membershipOf(self)
+          ? `${name(method)}: the application has not joined its group within ${timeout} ms.`
+          : `${name(method)}: no application with this component has started in this process within ${timeout} ms. ` +
+              "Import it: @Configuration({ imports: [processAgent] }), with import * as processAgent from '@midwayjs/process-agent'.",
+        { outcome: 'not-sent' },
+      );
+    }
+  }
+}
+
+/** Whether an application joined or left within `ms`. The timer keeps the process alive, as any pending call does. */
+function change(ms: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const settle = (changed: boolean) => {
+      clearTimeout(timer);
+      state.listeners.delete(listener);
+      resolve(changed);
+    };
+    const listener = () => settle(true);
+    const timer = setTimeout(settle, ms, false);
+    state.listeners.add(listener);
+  });
+}
+
+function name(method: Named): string {
+  return readableName(method as DecoratedMethod);
+}
