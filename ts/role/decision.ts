@@ -8,19 +8,25 @@ export interface Snapshot {
   platform: string;
   pid: number;
   ppid: number;
-  /** `process.argv`. */
+  /** The first two of `process.argv`: Node and the script. The rest may hold secrets and tells nothing. */
   argv: string[];
   /** Only the variables that the decision looks at (see `ENVIRONMENT_KEYS`). */
   env: Record<string, string>;
-  /** `cluster.isWorker`, and how many workers this process has forked itself. */
-  cluster: { isWorker: boolean; workers: number };
+  cluster: {
+    /** This process is a cluster worker. True in its worker threads too, where `cluster.isWorker` is always false. */
+    isWorker: boolean;
+    /** How many living workers this process has forked itself. */
+    workers: number;
+    /** `cluster.setupPrimary()` was called (each fork does it): a cluster primary, also when its workers are dead. */
+    isSetUp: boolean;
+  };
   /** `worker_threads`: main thread or not, and the thread's id. */
   thread: { isMain: boolean; id: number };
-  /** An opaque mark of when a process started, so that a reused pid is told apart; '' where it can't be had. */
-  startMark: string;
-  /** The same of the parent. */
-  parentStartMark: string;
-  /** The pid in `$PM2_HOME/pm2.pid`, when PM2_HOME is set and the file can be read. */
+  /** An opaque mark of when this process started, so that a reused pid is told apart; '' where it can't be had. */
+  readonly startMark: string;
+  /** The same of the parent. Both are read when asked for: in macOS that starts a process. */
+  readonly parentStartMark: string;
+  /** The pid in `$PM2_HOME/pm2.pid`, when `pm_id` is in the environment and the file can be read. */
   pm2DaemonPid: number | undefined;
   /** `processAgent.group` of the application's configuration. */
   configuredGroup: string | undefined;
@@ -32,6 +38,8 @@ export interface Decision {
   group: string;
   /** What makes the group the same in all its members: hashed, with user and namespaces, to the group's folder. */
   groupKey: string;
+  /** Whether this process may become primary, as far as its deployment says; `processAgent.candidate` can only narrow it. */
+  candidate: boolean;
   /** This process goes first in the election. */
   preferred: boolean;
   /** Somebody else may be preferred: wait for it, bounded, when there has been no primary yet. */

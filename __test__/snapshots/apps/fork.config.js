@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: 'api', script: 'pm2-app.js', exec_mode: 'fork', instances: 3 }] };

@@ -1,0 +1,4 @@
+const { stay, take } = require('./probe');
+
+take(process.env.SNAPSHOT);
+stay();
