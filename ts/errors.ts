@@ -315,7 +315,9 @@ function revive(value: unknown, seen: Set<object>): unknown {
     return decode(nested as PlainError);
   }
   seen.add(value);
-  if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) {
+  // A prototype without a prototype is Object.prototype, of whichever realm.
+  const prototype = Object.getPrototypeOf(value);
+  if (Array.isArray(value) || prototype === null || Object.getPrototypeOf(prototype) === null) {
     for (const [key, each] of Object.entries(value)) {
       const revived = revive(each, seen);
       if (revived !== each) {

@@ -5,24 +5,25 @@ import type { Decision } from '../role/decision';
 import type { Engine, EngineHost } from './engine';
 import { StandaloneEngine } from './standalone';
 
-/**
- * `decideAgain` is asked when this process forks a cluster worker, which a standalone application may do at any time.
- */
+/** Deployments of a process that may still become a cluster primary by forking a worker. */
+const MAY_FORK: ReadonlySet<string> = new Set<Decision['deployment']>(['standalone', 'pm2-fork']);
+
+/** `decideAgain` is asked when this process forks a cluster worker, which an application may do at any time. */
 export function createEngine(
   decision: Decision,
   config: ResolvedConfig,
   host: EngineHost,
   decideAgain?: () => Decision,
 ): Engine {
-  if (decision.deployment !== 'standalone') {
-    return createLocalEngine(decision, config, host);
-  }
-  const standalone = new StandaloneEngine(decision, config);
-  if (!decideAgain || !isMainThread) {
-    return standalone;
+  const join = (decided: Decision): Engine =>
+    decided.deployment === 'standalone'
+      ? new StandaloneEngine(decided, config)
+      : createLocalEngine(decided, config, host);
+  if (!decideAgain || !isMainThread || !MAY_FORK.has(decision.deployment)) {
+    return join(decision);
   }
   const { UpgradingEngine } = require('./upgrade') as typeof import('./upgrade');
-  return new UpgradingEngine(standalone, decideAgain, again => createLocalEngine(again, config, host), host.logger);
+  return new UpgradingEngine(decision, decideAgain, join, host.logger);
 }
 
 function createLocalEngine(decision: Decision, config: ResolvedConfig, host: EngineHost): Engine {

@@ -1,7 +1,7 @@
 /**
- * A standalone application whose process turns out to be a cluster primary: when it forks its first worker, it joins
- * the group that its workers will join. It starts before the worker has booted, and it is preferred, so it stays what
- * it was: primary.
+ * For an application whose process turns out to be a cluster primary: when it forks its first worker, it joins the
+ * group that its workers will join. It starts before the worker has booted, and it is preferred, so it becomes, or
+ * stays, primary.
  */
 import type { Cluster } from 'node:cluster';
 import { EventEmitter } from 'node:events';
@@ -19,6 +19,7 @@ export class UpgradingEngine implements Engine {
   readonly #decideAgain: () => Decision;
   readonly #join: (decision: Decision) => Engine;
   readonly #logger: EngineLogger;
+  #decision: Decision;
   #current: Engine;
   #upgrade: Promise<void> | undefined;
   #failure: ProcessAgentError | undefined;
@@ -26,16 +27,17 @@ export class UpgradingEngine implements Engine {
   #closed = false;
 
   constructor(
-    standalone: Engine,
+    decision: Decision,
     decideAgain: () => Decision,
     join: (decision: Decision) => Engine,
     logger: EngineLogger,
   ) {
-    this.#current = standalone;
+    this.#decision = decision;
     this.#decideAgain = decideAgain;
     this.#join = join;
     this.#logger = logger;
-    this.#forward(standalone);
+    this.#current = join(decision);
+    this.#forward(this.#current);
   }
 
   get role(): Role | undefined {
@@ -103,9 +105,10 @@ export class UpgradingEngine implements Engine {
   async #swap(): Promise<void> {
     try {
       const decision = this.#decideAgain();
-      if (decision.deployment === 'standalone') {
+      if (decision.groupKey === this.#decision.groupKey) {
         return;
       }
+      this.#decision = decision;
       const next = this.#join(decision);
       try {
         await next.start();
@@ -134,6 +137,7 @@ export class UpgradingEngine implements Engine {
         { outcome: 'not-sent', cause: err },
       );
       this.#logger.error('[process-agent] %s', this.#failure.message);
+      await this.#current.close();
     }
   }
 

@@ -1,0 +1,75 @@
+import { resolveConfig } from '../ts/config';
+import { ProcessAgentError } from '../ts/errors';
+
+function refusal(raw: unknown): ProcessAgentError {
+  try {
+    resolveConfig(raw);
+  } catch (err) {
+    return err as ProcessAgentError;
+  }
+  throw new Error('It was accepted.');
+}
+
+describe('the configuration', () => {
+  it('has a default for everything but the group and the folder', () => {
+    expect(resolveConfig(undefined)).toEqual({
+      candidate: true,
+      readyTimeout: 25_000,
+      stopTimeout: 1_200,
+      maxPayload: 64 * 1024 * 1024,
+      maxPending: 10_000,
+    });
+    expect(resolveConfig({})).toEqual(resolveConfig(undefined));
+  });
+
+  it('takes what is given, and a key that is undefined as not given', () => {
+    expect(
+      resolveConfig({ group: 'billing:eu-1@v2', runtimeDir: '/run/app', candidate: false, stopTimeout: undefined }),
+    ).toMatchObject({ group: 'billing:eu-1@v2', runtimeDir: '/run/app', candidate: false, stopTimeout: 1_200 });
+  });
+
+  it('refuses an unknown key and suggests the nearest one', () => {
+    const err = refusal({ readytimeOut: 5 });
+    expect(err).toBeInstanceOf(ProcessAgentError);
+    expect(err.code).toBe('ERR_AGENT_CONFIG');
+    expect(err.message).toBe(
+      'Unknown configuration key processAgent.readytimeOut. Did you mean processAgent.readyTimeout?',
+    );
+    expect(refusal({ gruop: 'a' }).message).toContain('Did you mean processAgent.group?');
+    expect(refusal({ sockets: 1 }).message).toContain('Known keys: group, runtimeDir, candidate,');
+  });
+
+  it.each([
+    ['group', '', 'processAgent.group is "";'],
+    ['group', 'two words', 'processAgent.group is "two words"; it must be 1 to 100 characters'],
+    ['group', 'ü', 'processAgent.group'],
+    ['group', 'x'.repeat(300), '(302 characters); it must be 1 to 100 characters'],
+    ['group', 7, 'processAgent.group is 7;'],
+    ['runtimeDir', 'relative/folder', 'it must be an absolute path'],
+    ['runtimeDir', '/a\0b', 'it must be an absolute path'],
+    ['candidate', 'yes', 'processAgent.candidate is "yes"; it must be true or false.'],
+    ['readyTimeout', '25000', 'processAgent.readyTimeout is "25000";'],
+    ['readyTimeout', -1, 'processAgent.readyTimeout is -1;'],
+    ['readyTimeout', 2 ** 31, 'from 0 to 2147483647'],
+    ['stopTimeout', 1.5, 'processAgent.stopTimeout is 1.5;'],
+    ['stopTimeout', Number.NaN, 'processAgent.stopTimeout is NaN;'],
+    ['maxPayload', 0, 'processAgent.maxPayload is 0;'],
+    ['maxPayload', 1024 ** 3 + 1, 'a whole number of bytes from 1 to 1073741824'],
+    ['maxPending', null, 'processAgent.maxPending is null;'],
+    ['maxPending', 10n, 'processAgent.maxPending is 10n;'],
+  ])('refuses %s: %p', (key, value, message) => {
+    const err = refusal({ [key]: value });
+    expect(err.code).toBe('ERR_AGENT_CONFIG');
+    expect(err.message).toContain(message);
+    expect(err.message.length).toBeLessThan(250);
+  });
+
+  it.each([[null], ['group'], [[]], [true]])('refuses %p in place of an object', raw => {
+    expect(refusal(raw).message).toMatch(/^processAgent is .*; it must be an object\.$/);
+  });
+
+  it('does not take a name of Object.prototype for a key', () => {
+    expect(refusal(JSON.parse('{"__proto__": 1}')).message).toContain('processAgent.__proto__');
+    expect(refusal({ constructor: 1 }).message).toContain('processAgent.constructor');
+  });
+});
