@@ -1,0 +1,159 @@
+//! The object that JavaScript owns: starts the one thread, passes commands to it, and ends it.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+
+use crate::inbox::{Inbox, Item, Notice};
+use crate::ipc::frame::{Codec, Kind};
+use crate::ipc::lane::{LaneContext, Lanes};
+use crate::ipc::message::{MemberInfo, MemberState};
+use crate::log;
+use crate::membership::{Command, Membership};
+use crate::role::group::{default_runtime_dir, GroupKey};
+use crate::role::MemberId;
+
+/// What an agent is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The group's name, as people read it.
+    pub group: String,
+    /// What tells the group apart.
+    pub group_key: String,
+    /// The folder of all groups, if it isn't the default one.
+    pub runtime_dir: Option<PathBuf>,
+    /// How the process was started, in JavaScript's words.
+    pub deployment: String,
+    /// The package's version.
+    pub version: String,
+    /// Worker thread id; 0 for a main thread.
+    pub thread_id: u32,
+    /// When the process started, in ms since 1970.
+    pub started_at: u64,
+    /// Whether it may become primary.
+    pub candidate: bool,
+    /// Whether it goes first in the election.
+    pub preferred: bool,
+    /// Whether somebody else may be preferred.
+    pub wait_for_preferred: bool,
+    /// The largest payload that it takes, in bytes.
+    pub max_payload: usize,
+}
+
+/// An agent: one membership, on one thread of its own. Dropping it leaves the group.
+#[derive(Debug)]
+pub struct Agent {
+    folder: PathBuf,
+    inbox: Arc<Inbox>,
+    lanes: Arc<Lanes>,
+    commands: mpsc::UnboundedSender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Agent {
+    /// Starts to join the group. `wake` is called, from the agent's thread, when there is something to take.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(options: Options, wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+        let runtime_dir = options.runtime_dir.unwrap_or_else(default_runtime_dir);
+        let folder = GroupKey::new(&options.group, &options.group_key).folder(&runtime_dir);
+        let inbox = Arc::new(Inbox::new(wake));
+        let lanes = Arc::new(Lanes::default());
+        let (commands, received) = mpsc::unbounded_channel();
+        let membership = Membership {
+            runtime_dir,
+            folder: folder.clone(),
+            me: MemberInfo {
+                id: MemberId(0),
+                pid: std::process::id(),
+                thread_id: options.thread_id,
+                role: "worker".into(),
+                deployment: options.deployment,
+                state: MemberState::Starting,
+                joined_at: 0,
+                started_at: options.started_at,
+                version: options.version,
+                candidate: options.candidate,
+            },
+            preferred: options.preferred,
+            wait_for_preferred: options.wait_for_preferred,
+            context: LaneContext {
+                inbox: Arc::clone(&inbox),
+                lanes: Arc::clone(&lanes),
+                max_payload: options.max_payload,
+            },
+        };
+        let thread =
+            std::thread::Builder::new().name("process-agent".into()).stack_size(512 * 1024).spawn({
+                let inbox = Arc::clone(&inbox);
+                move || run(membership, received, &inbox)
+            })?;
+        Ok(Self { folder, inbox, lanes, commands, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The group's folder.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Passes a command on; one that comes after the end has no effect.
+    pub fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Takes a bounded part of what waits for JavaScript.
+    #[must_use]
+    pub fn take(&self) -> Vec<Item> {
+        self.inbox.take()
+    }
+
+    /// Sends a batch on a lane; returns its number there, or `None` when the lane is closed.
+    #[must_use]
+    pub fn send(&self, lane: u32, kind: Kind, codec: Codec, payload: &[u8]) -> Option<u64> {
+        self.lanes.get(lane)?.send(kind, codec, payload)
+    }
+
+    /// How many bytes wait in a lane because its other end doesn't read.
+    #[must_use]
+    pub fn queued_bytes(&self, lane: u32) -> usize {
+        self.lanes.get(lane).map_or(0, |lane| lane.queued_bytes())
+    }
+
+    /// Leaves the group and waits for the thread to end, which takes milliseconds.
+    pub fn end(&self) {
+        self.tell(Command::Leave);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic in it was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The agent's thread.
+fn run(membership: Membership, commands: mpsc::UnboundedReceiver<Command>, inbox: &Arc<Inbox>) {
+    let _log = tracing::subscriber::set_default(log::subscriber(Arc::clone(inbox)));
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        runtime.block_on(membership.live(commands));
+        Ok::<_, std::io::Error>(())
+    }));
+    let message = match lived {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => format!("the agent can't start: {error}"),
+        Err(_) => "the agent's thread has failed, which is a mistake in @midwayjs/process-agent".to_owned(),
+    };
+    inbox.tell(Notice::Failed { code: "ERR_AGENT_INTERNAL", message });
+    inbox.tell(Notice::Closed);
+}

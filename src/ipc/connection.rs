@@ -1,0 +1,141 @@
+//! A connection between two members: a local socket that carries frames, and whose other end is known to be this
+//! user's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
+use interprocess::local_socket::{GenericFilePath, ListenerOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::error::{AgentError, Result};
+use crate::ipc::frame::{Frame, FrameReader};
+use crate::ipc::message::Message;
+use crate::role::Epoch;
+
+/// The largest control message.
+const CONTROL_LIMIT: usize = 1024 * 1024;
+/// How long a handshake may take, each step.
+pub const HANDSHAKE: Duration = Duration::from_secs(2);
+
+/// Listens at `address`. Only the holder of the group's lock may: whatever file is there is stale, and is removed.
+///
+/// # Errors
+/// [`AgentError::Listen`] when the operating system refuses.
+pub fn listen(address: &Path) -> Result<Listener> {
+    let failed = |source| AgentError::Listen { address: address.display().to_string(), source };
+    #[cfg(unix)]
+    match std::fs::remove_file(address) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let name = address.to_fs_name::<GenericFilePath>().map_err(failed)?;
+    // Not unlinked on drop: by then the next primary's socket may be there.
+    ListenerOptions::new().name(name).reclaim_name(false).create_tokio().map_err(failed)
+}
+
+/// A connection, before or after its handshake.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    reader: FrameReader,
+}
+
+impl Connection {
+    /// Connects to the primary's socket.
+    ///
+    /// # Errors
+    /// When nobody listens, or somebody of another user does.
+    pub async fn connect(address: &Path) -> Result<Self> {
+        let name = address.to_fs_name::<GenericFilePath>()?;
+        let stream = timeout(HANDSHAKE, Stream::connect(name)).await.map_err(|_| no_answer())??;
+        Self::accepted(stream)
+    }
+
+    /// Takes a connection that was accepted.
+    ///
+    /// # Errors
+    /// [`AgentError::ForeignUser`] when another user's process is at the other end.
+    pub fn accepted(stream: Stream) -> Result<Self> {
+        check_peer(&stream)?;
+        Ok(Self { stream, reader: FrameReader::new(CONTROL_LIMIT) })
+    }
+
+    /// The next frame. Safe to cancel.
+    ///
+    /// # Errors
+    /// [`AgentError::Disconnected`] at the end, [`AgentError::BadFrame`] for bytes that are no frame.
+    pub async fn next(&mut self) -> Result<Frame> {
+        next_frame(&self.stream, &mut self.reader).await?.ok_or(AgentError::Disconnected)
+    }
+
+    /// The next message of a handshake.
+    ///
+    /// # Errors
+    /// As [`Self::next`], and [`AgentError::NoAnswer`] when none comes in time.
+    pub async fn next_message(&mut self) -> Result<Message> {
+        let frame = timeout(HANDSHAKE, self.next()).await.map_err(|_| no_answer())??;
+        Message::from_frame(&frame)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send(&mut self, message: &Message, epoch: Epoch) -> Result<()> {
+        self.send_bytes(&message.to_bytes(epoch)).await
+    }
+
+    /// Sends frames that are encoded already.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok((&self.stream).write_all(bytes).await?)
+    }
+
+    /// Hands the connection over to a call lane, with what was read beyond the handshake.
+    #[must_use]
+    pub fn into_parts(self) -> (Stream, FrameReader) {
+        (self.stream, self.reader)
+    }
+}
+
+/// The next frame of a stream, or `None` at its end. Safe to cancel.
+///
+/// # Errors
+/// [`AgentError::BadFrame`], or an error of the operating system's.
+pub async fn next_frame(stream: &Stream, reader: &mut FrameReader) -> Result<Option<Frame>> {
+    loop {
+        if let Some(frame) = reader.next_frame()? {
+            return Ok(Some(frame));
+        }
+        let mut stream = stream;
+        if stream.read_buf(reader.space()).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+fn no_answer() -> AgentError {
+    AgentError::NoAnswer(u64::try_from(HANDSHAKE.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Turns another user's process away.
+///
+/// # Platform-specific behaviour
+/// Windows: nothing to check; a pipe's default access list lets only its owner and administrators write.
+#[cfg(unix)]
+fn check_peer(stream: &Stream) -> Result<()> {
+    let own = rustix::process::geteuid().as_raw();
+    match stream.peer_creds()?.euid() {
+        Some(peer) if peer == own => Ok(()),
+        peer => Err(AgentError::ForeignUser { peer: peer.unwrap_or(u32::MAX), own }),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_peer(_stream: &Stream) -> Result<()> {
+    Ok(())
+}

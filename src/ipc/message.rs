@@ -1,0 +1,168 @@
+//! What is said on the control lane, and in the handshakes of both lanes: JSON, one message a frame.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{AgentError, Result};
+use crate::ipc::frame::{self, Codec, Frame, Kind};
+use crate::role::{Epoch, MemberId};
+
+/// The protocol's version; a peer of another version is refused, unless it is in [`supported`].
+pub const PROTOCOL: u32 = 1;
+
+/// Whether a peer that speaks `protocol` can be a member of one group with us.
+#[must_use]
+pub fn supported(protocol: u32) -> bool {
+    protocol == PROTOCOL
+}
+
+/// A member as the others see it. Field names are those of JavaScript's `Member`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberInfo {
+    /// Given by the broker; 0 in a hello.
+    pub id: MemberId,
+    /// Process id.
+    pub pid: u32,
+    /// Worker thread id; 0 for a main thread.
+    pub thread_id: u32,
+    /// `primary` or `worker`.
+    pub role: String,
+    /// How the process was started, in the words of JavaScript's `Deployment`.
+    pub deployment: String,
+    /// Whether its own start-up has finished, or it is leaving.
+    pub state: MemberState,
+    /// When it joined, in ms since 1970.
+    pub joined_at: u64,
+    /// When its process started, in ms since 1970.
+    pub started_at: u64,
+    /// The version of this package in it.
+    pub version: String,
+    /// Whether it may become primary.
+    pub candidate: bool,
+}
+
+/// How far a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberState {
+    /// Its own start-up has not finished.
+    Starting,
+    /// Its own start-up has finished.
+    Ready,
+    /// It is stopping.
+    Leaving,
+}
+
+/// A message on the control lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Message {
+    /// First on a control connection, from the member.
+    Hello {
+        /// The member's [`PROTOCOL`].
+        protocol: u32,
+        /// Who it is.
+        member: MemberInfo,
+        /// The largest payload that it takes, in bytes.
+        max_payload: usize,
+    },
+    /// The answer to a hello.
+    Welcome {
+        /// The primary's [`PROTOCOL`].
+        protocol: u32,
+        /// The member's id in this tenure.
+        id: MemberId,
+        /// This tenure's epoch.
+        epoch: Epoch,
+        /// The primary.
+        primary: MemberInfo,
+        /// Shown again on the call connection, so that both are known to be of one member.
+        token: String,
+        /// The largest payload that the primary takes, in bytes.
+        max_payload: usize,
+    },
+    /// The other answer to a hello: this member can't join, now or with another version.
+    Refused {
+        /// Why, in words, with what to do.
+        reason: String,
+    },
+    /// First on a call connection, from the member.
+    OpenCalls {
+        /// The id of the welcome.
+        id: MemberId,
+        /// The token of the welcome.
+        token: String,
+    },
+    /// The answer to [`Message::OpenCalls`]; frames of calls follow, both ways.
+    CallsOpen,
+    /// From a member: its state has changed. From the primary: a member's has.
+    State {
+        /// Whose; ignored from a member, which speaks for itself.
+        id: MemberId,
+        /// What it is now.
+        state: MemberState,
+    },
+    /// From the primary: somebody joined.
+    Joined {
+        /// Who.
+        member: MemberInfo,
+    },
+    /// From the primary: somebody left, or died.
+    Left {
+        /// Who.
+        member: MemberInfo,
+    },
+    /// From a member: who is in the group?
+    ListMembers {
+        /// Comes back in the answer.
+        request: u32,
+    },
+    /// The answer to [`Message::ListMembers`].
+    Members {
+        /// The question's number.
+        request: u32,
+        /// Everybody, the primary first.
+        members: Vec<MemberInfo>,
+    },
+}
+
+/// The last word of a primary that hands over, on each call lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Final {
+    /// How many frames of this connection it has accepted; it has not looked at the later ones.
+    pub accepted: u64,
+}
+
+impl Final {
+    /// The payload of the frame that says it.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        json(&self)
+    }
+}
+
+/// JSON of a type of this module.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("the types of this module have only fields that JSON can hold")
+}
+
+impl Message {
+    /// The message as the bytes of a frame.
+    #[must_use]
+    pub fn to_bytes(&self, epoch: Epoch) -> Vec<u8> {
+        let mut out = Vec::new();
+        frame::encode(&mut out, Kind::Control, Codec::Text, epoch, &json(self));
+        out
+    }
+
+    /// The message in a frame.
+    ///
+    /// # Errors
+    /// [`AgentError::BadFrame`] when it holds none.
+    pub fn from_frame(frame: &Frame) -> Result<Self> {
+        if frame.kind != Kind::Control {
+            return Err(AgentError::BadFrame(format!("{:?} where a control message belongs", frame.kind)));
+        }
+        serde_json::from_slice(&frame.payload).map_err(|error| AgentError::BadFrame(error.to_string()))
+    }
+}

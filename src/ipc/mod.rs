@@ -1,0 +1,30 @@
+//! How members talk.
+//!
+//! A member has two connections to its primary, both to the socket in the group's folder: the *control lane*, Rust to
+//! Rust, and the *call lane*, from event loop to event loop. Both carry the frames of [`frame`].
+//!
+//! ```text
+//!  member                                          primary
+//!    | control: Hello ------------------------------> |   peer credentials, protocol
+//!    | <------------------------------ Welcome(token) |   member id, epoch
+//!    | calls: OpenCalls(id, token) -----------------> |
+//!    | <------------------------------------ CallsOpen|
+//!    | calls: Calls, Calls, … ----------------------> | ---> JavaScript, in order
+//!    | <-------------------------------- Replies, …   |
+//!    | <-------------------------------- Final        |   a primary that hands over: "accepted up to here"
+//! ```
+//!
+//! The life of a call: JavaScript encodes a batch and gives it to [`lane::Lane::send`], which writes it from the
+//! JavaScript thread if the socket takes it and else leaves it to the lane's writer task. At the other end the lane's
+//! reader task puts it into the [`crate::inbox::Inbox`], whose one wake-up makes JavaScript take all that waits. The
+//! reply comes back the same way. Which lane carries calls is decided in [`lane`] alone.
+//!
+//! When a primary dies, each lane is read to its end before JavaScript hears that it is closed, so a reply that was
+//! already sent still counts.
+
+pub mod broker;
+pub mod client;
+pub mod connection;
+pub mod frame;
+pub mod lane;
+pub mod message;

@@ -1,0 +1,119 @@
+//! Makes a folder that only this user can enter, or says why the one that is there can't be trusted.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{AgentError, Result};
+
+fn refuse(path: &Path, reason: impl Into<String>) -> AgentError {
+    AgentError::RuntimeDir { path: PathBuf::from(path), reason: reason.into() }
+}
+
+/// Makes the runtime folder and the group's folder in it, each with mode 0700, and checks both.
+///
+/// # Errors
+/// [`AgentError::RuntimeDir`] when one can't be made, is no folder, belongs to somebody else, or others may write it.
+pub fn prepare(runtime_dir: &Path, group_folder: &Path) -> Result<()> {
+    if !runtime_dir.is_absolute() {
+        return Err(refuse(runtime_dir, "it is no absolute path"));
+    }
+    make(runtime_dir)?;
+    make(group_folder)
+}
+
+#[cfg(unix)]
+fn make(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => {
+            let hint = "make its parent folder writable for this user, or set processAgent.runtimeDir to a folder that is";
+            return Err(refuse(path, format!("it can't be made ({error}); {hint}")));
+        }
+    }
+    // Not followed: a link that somebody else owns could lead anywhere.
+    let found = fs::symlink_metadata(path).map_err(|error| refuse(path, error.to_string()))?;
+    let own = rustix::process::geteuid().as_raw();
+    if !found.is_dir() {
+        return Err(refuse(path, "it is no folder; remove it, or set processAgent.runtimeDir"));
+    }
+    if found.uid() != own {
+        let owner = found.uid();
+        return Err(refuse(
+            path,
+            format!("it belongs to user {owner}, this process runs as user {own}; remove it, or set processAgent.runtimeDir"),
+        ));
+    }
+    if found.mode() & 0o022 != 0 {
+        let mode = found.mode() & 0o777;
+        return Err(refuse(path, format!("others may write it (mode {mode:o}); run chmod 700 on it")));
+    }
+    if rustix::fs::access(
+        path,
+        rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )
+    .is_err()
+    {
+        return Err(refuse(
+            path,
+            "this process can't write it; mount it writable, or set processAgent.runtimeDir",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make(path: &Path) -> Result<()> {
+    // The parent is the user's own application data, whose access list is inherited.
+    match fs::create_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(refuse(path, format!("it can't be made ({error}); set processAgent.runtimeDir"))),
+    }
+}
+
+#[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{symlink, PermissionsExt};
+
+    #[test]
+    fn a_missing_folder_is_made_for_this_user_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let runtime = base.path().join("runtime");
+        prepare(&runtime, &runtime.join("group")).unwrap();
+        assert_eq!(fs::metadata(runtime.join("group")).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused_by_name() {
+        let base = tempfile::tempdir().unwrap();
+        let runtime = base.path().join("runtime");
+        fs::create_dir(&runtime).unwrap();
+        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o777)).unwrap();
+        let error = prepare(&runtime, &runtime.join("group")).unwrap_err();
+        assert!(error.to_string().contains("others may write it (mode 777)"), "{error}");
+        assert_eq!(error.code(), "ERR_AGENT_RUNTIME_DIR");
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_folder_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let elsewhere = base.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let runtime = base.path().join("runtime");
+        symlink(&elsewhere, &runtime).unwrap();
+        let error = prepare(&runtime, &runtime.join("group")).unwrap_err();
+        assert!(error.to_string().contains("no folder"), "{error}");
+    }
+
+    #[test]
+    fn a_relative_path_is_refused() {
+        let error = prepare(Path::new("run"), Path::new("run/group")).unwrap_err();
+        assert!(error.to_string().contains("no absolute path"), "{error}");
+    }
+}

@@ -1,0 +1,156 @@
+//! The lock file: who holds its lock is primary, and it carries the epoch.
+//!
+//! The lock has `flock` semantics: it is held by the open file, works between threads of one process, and the kernel
+//! frees it when the holder dies, by whatever death. So a stale file never matters, and the file is never unlinked.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use fd_lock::RwLock;
+
+use crate::error::{AgentError, Result};
+use crate::role::Epoch;
+use crate::time::now_ms;
+
+/// The largest epoch that JavaScript can hold as a number, and that is left room to grow.
+const MAX_EPOCH: u64 = (1 << 53) - 1;
+
+/// The lock file's name in the group's folder.
+const NAME: &str = "lock";
+
+/// A lock that is held. Dropping it, or dying, frees it.
+#[derive(Debug)]
+pub struct HeldLock {
+    file: File,
+    path: PathBuf,
+}
+
+/// Takes the lock of the group in `folder`, if nobody holds it. Never waits.
+///
+/// # Errors
+/// [`AgentError::Lock`] when the file can't be opened or locked for another reason than a holder.
+pub fn try_hold(folder: &Path) -> Result<Option<HeldLock>> {
+    let path = folder.join(NAME);
+    let failed = |source| AgentError::Lock { path: path.clone(), source };
+    let mut file = RwLock::new(open(&path).map_err(failed)?);
+    match file.try_write() {
+        // Forgotten, so that the lock lasts as long as the open file does.
+        Ok(guard) => std::mem::forget(guard),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            return Ok(None);
+        }
+        Err(source) => return Err(failed(source)),
+    }
+    let held = HeldLock { file: file.into_inner(), path: path.clone() };
+    // The file may have been replaced between opening and locking it: then this lock protects nothing.
+    Ok(held.leads_to_path().then_some(held))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(path)
+}
+
+impl HeldLock {
+    /// Raises the epoch in the file and returns the new one. Called before the new primary listens.
+    ///
+    /// A file that holds no epoch yet starts from the clock (ms since 1970), not from 1: if the folder was removed and
+    /// made anew, the epochs must not start over.
+    ///
+    /// # Errors
+    /// [`AgentError::Lock`] when the file can't be read or written.
+    pub fn raise_epoch(&mut self) -> Result<Epoch> {
+        self.raise().map_err(|source| AgentError::Lock { path: self.path.clone(), source })
+    }
+
+    fn raise(&mut self) -> io::Result<Epoch> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(0))?;
+        Read::by_ref(&mut self.file).take(64).read_to_end(&mut bytes)?;
+        let last = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let next = last.filter(|epoch| *epoch < MAX_EPOCH).map_or_else(now_ms, |epoch| epoch + 1);
+        // One write of a fixed width: whoever is killed around it leaves a whole number, the old or the new.
+        let line = format!("{next:020}\n");
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(line.as_bytes())?;
+        self.file.set_len(line.len() as u64)?;
+        Ok(Epoch(next))
+    }
+
+    /// Whether the path still leads to the file that is locked. If not, another process may hold another lock of the
+    /// same name, and this one is worth nothing.
+    ///
+    /// # Platform-specific behaviour
+    /// Windows: always true; an open file's folder can't be removed there.
+    #[must_use]
+    pub fn leads_to_path(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let (Ok(at_path), Ok(locked)) = (std::fs::symlink_metadata(&self.path), self.file.metadata())
+            else {
+                return false;
+            };
+            (at_path.dev(), at_path.ino()) == (locked.dev(), locked.ino())
+        }
+        #[cfg(not(unix))]
+        true
+    }
+}
+
+#[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn one_holds_and_the_next_takes_it_over_with_a_higher_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = try_hold(folder.path()).unwrap().unwrap();
+        assert!(try_hold(folder.path()).unwrap().is_none());
+        let before = first.raise_epoch().unwrap();
+        drop(first);
+        let after = try_hold(folder.path()).unwrap().unwrap().raise_epoch().unwrap();
+        assert_eq!(after, Epoch(before.0 + 1));
+    }
+
+    #[test]
+    fn an_unreadable_epoch_starts_from_the_clock() {
+        for garbage in [&b"no number"[..], &[0xff; 40], b"99999999999999999999999", b""] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(NAME), garbage).unwrap();
+            let epoch = try_hold(folder.path()).unwrap().unwrap().raise_epoch().unwrap();
+            assert!(epoch.0 > 1_600_000_000_000 && epoch.0 < MAX_EPOCH, "{epoch}");
+        }
+    }
+
+    #[test]
+    fn a_holder_sees_that_its_folder_was_removed_and_made_anew() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("group");
+        fs::create_dir(&folder).unwrap();
+        let held = try_hold(&folder).unwrap().unwrap();
+        assert!(held.leads_to_path());
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(!held.leads_to_path());
+        fs::create_dir(&folder).unwrap();
+        let other = try_hold(&folder).unwrap().unwrap();
+        assert!(!held.leads_to_path());
+        assert!(other.leads_to_path());
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_lock_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/null", folder.path().join(NAME)).unwrap();
+        assert_eq!(try_hold(folder.path()).unwrap_err().code(), "ERR_AGENT_RUNTIME_DIR");
+    }
+}

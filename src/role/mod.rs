@@ -1,0 +1,39 @@
+//! Who am I: the group that a process belongs to, and the election of its primary.
+//!
+//! * [`group`]: from a group's key to its folder, the same in all its members and in nobody else's.
+//! * [`folder`]: makes the folder, or says why it can't be trusted.
+//! * [`lock`]: the lock file. Who holds its lock is primary; it carries the epoch.
+//! * [`guard`]: a second hold on the group, for the case that the folder is taken away below a primary.
+//!
+//! Which deployment this is, is decided before any of this is loaded, in `ts/role`.
+
+pub mod folder;
+pub mod group;
+pub mod guard;
+pub mod lock;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A number that grows with each new primary of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A member's number, unique within a tenure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MemberId(pub u32);
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
