@@ -144,6 +144,8 @@ describe.each(['RunInPrimary', 'OnlyInPrimary'] as const)('@%s refuses', name =>
   it('a static method', () => {
     const err = refusal(() => {
       class Service {
+        value = 1;
+
         @decorate()
         static async run() {}
       }

@@ -26,23 +26,18 @@ class OrderError extends Error {
 registerError(OrderError);
 
 describe('an error that travels', () => {
-  it.each([
-    TypeError,
-    RangeError,
-    SyntaxError,
-    ReferenceError,
-    EvalError,
-    URIError,
-    Error,
-  ])('arrives as %p', BuiltIn => {
-    const arrived = travel(new BuiltIn('no'));
-    expect(arrived).toBeInstanceOf(BuiltIn);
-    expect(arrived.constructor).toBe(BuiltIn);
-    expect(types.isNativeError(arrived)).toBe(true);
-    expect(arrived.message).toBe('no');
-    expect(String(arrived)).toBe(`${BuiltIn.name}: no`);
-    expect(Object.keys(arrived)).toEqual([]);
-  });
+  it.each([TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, Error])(
+    'arrives as %p',
+    BuiltIn => {
+      const arrived = travel(new BuiltIn('no'));
+      expect(arrived).toBeInstanceOf(BuiltIn);
+      expect(arrived.constructor).toBe(BuiltIn);
+      expect(types.isNativeError(arrived)).toBe(true);
+      expect(arrived.message).toBe('no');
+      expect(String(arrived)).toBe(`${BuiltIn.name}: no`);
+      expect(Object.keys(arrived)).toEqual([]);
+    },
+  );
 
   it('arrives as the registered class, made without its constructor', () => {
     const error = new OrderError(7);
@@ -182,17 +177,12 @@ describe('an error that travels', () => {
     expect(arrived).toMatchObject({ name: 'ProcessAgentError', code: 'ERR_AGENT_TIMEOUT', outcome: 'unknown' });
   });
 
-  it.each([
-    ['text'],
-    [undefined],
-    [null],
-    [0],
-    [10n],
-    [{ code: 1 }],
-    [{ chain: ['node:Error'] }],
-  ])('need not be an error: %p arrives as it is', thrown => {
-    expect(travel(thrown)).toEqual(thrown);
-  });
+  it.each([['text'], [undefined], [null], [0], [10n], [{ code: 1 }], [{ chain: ['node:Error'] }]])(
+    'need not be an error: %p arrives as it is',
+    thrown => {
+      expect(travel(thrown)).toEqual(thrown);
+    },
+  );
 });
 
 describe('registerError', () => {

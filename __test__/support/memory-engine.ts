@@ -69,7 +69,10 @@ export class LocalEngine implements Engine {
     const wasPrimary = this.role === 'primary';
     this.#take('worker');
     if (wasPrimary) {
-      members.find(each => each !== this)?.#take('primary');
+      const next = members.find(each => each !== this);
+      if (next) {
+        next.#take('primary');
+      }
     }
   }
 

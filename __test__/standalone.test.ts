@@ -1,0 +1,227 @@
+import {
+  Aspect,
+  DecoratorManager,
+  type IMethodAspect,
+  Inject,
+  type JoinPoint,
+  Pipe,
+  type PipeTransform,
+  Provide,
+  Scope,
+  ScopeEnum,
+} from '@midwayjs/core';
+import { OnlyInPrimary, ProcessAgentError, RunInPrimary } from '../ts';
+import { state } from '../ts/state';
+import { closeAll, startApp } from './support/light-app';
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeAll();
+});
+
+const seen: string[] = [];
+
+@Pipe()
+class DoublePipe implements PipeTransform {
+  transform(value: number) {
+    return value * 2;
+  }
+}
+
+function Doubled() {
+  return DecoratorManager.createCustomParamDecorator('doubled', {}, { impl: false, pipes: [DoublePipe] });
+}
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Ledger {
+  total = 0;
+
+  @RunInPrimary()
+  async add(amount: number) {
+    this.total += amount;
+    return this.total;
+  }
+
+  @RunInPrimary()
+  async fail() {
+    throw Object.assign(new RangeError('no money'), { code: 'E_LEDGER' });
+  }
+
+  @OnlyInPrimary()
+  async settle() {
+    return 'settled';
+  }
+}
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Piped {
+  @RunInPrimary()
+  async twice(@Doubled() amount: number) {
+    return amount;
+  }
+}
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Watched {
+  @RunInPrimary()
+  async run(amount: number) {
+    return amount;
+  }
+
+  @RunInPrimary()
+  async fail() {
+    throw new Error('watched');
+  }
+}
+
+@Aspect(Watched)
+class Watch implements IMethodAspect {
+  async around(point: JoinPoint) {
+    seen.push(`around ${point.methodName} ${point.proceedIsAsyncFunction}`);
+    return point.proceed?.(...point.args);
+  }
+
+  async afterThrow(point: JoinPoint, err: Error) {
+    seen.push(`afterThrow ${point.methodName} ${err.message}`);
+    throw err;
+  }
+}
+
+@Provide()
+class PerRequest {
+  @Inject()
+  ctx!: { requestId?: string };
+
+  @RunInPrimary()
+  async requestId() {
+    return this.ctx.requestId ?? 'a request';
+  }
+}
+
+describe('a standalone application', () => {
+  it('is its own primary as soon as it has started', async () => {
+    const app = await startApp([Ledger]);
+    expect(app.agent).toMatchObject({ role: 'primary', epoch: 1, group: 'standalone' });
+    expect(app.agent.isPrimary()).toBe(true);
+    await app.agent.ready();
+    expect(await app.agent.members()).toEqual([
+      expect.objectContaining({ id: 1, pid: process.pid, role: 'primary', deployment: 'standalone', state: 'ready' }),
+    ]);
+    expect(app.agent.explain()).toMatchObject({ deployment: 'standalone', folder: undefined, role: 'primary' });
+  });
+
+  it('runs decorated methods on the object, and throws what they throw', async () => {
+    const app = await startApp([Ledger]);
+    const ledger = await app.get(Ledger);
+    expect(await ledger.add(2)).toBe(2);
+    expect(ledger.total).toBe(2);
+    expect(await ledger.settle()).toBe('settled');
+    await expect(ledger.fail()).rejects.toMatchObject({ constructor: RangeError, code: 'E_LEDGER' });
+  });
+
+  it('runs aspects around decorated methods as around others', async () => {
+    const app = await startApp([Watched, Watch]);
+    const watched = await app.get(Watched);
+    expect(await watched.run(1)).toBe(1);
+    await expect(watched.fail()).rejects.toThrow('watched');
+    expect(seen).toEqual(['around run true', 'around fail true', 'afterThrow fail watched']);
+  });
+
+  it('runs pipes on the parameters of decorated methods', async () => {
+    const app = await startApp([Piped, DoublePipe]);
+    expect(await (await app.get(Piped)).twice(21)).toBe(42);
+  });
+
+  it('runs a request scoped object in its own request', async () => {
+    const app = await startApp([PerRequest]);
+    expect(await (await app.getInRequest(PerRequest)).requestId()).toBe('a request');
+  });
+
+  it('answers call() with its own handler', async () => {
+    const app = await startApp([]);
+    app.agent.handle('add', (a: number, b: number) => a + b);
+    expect(await app.agent.call('add', [1, 2])).toBe(3);
+    expect(() => app.agent.handle('add', () => 0)).toThrow(/a handler of this name already/);
+    expect(() => app.agent.handle('', () => 0)).toThrow(ProcessAgentError);
+    await expect(app.agent.call('sub')).rejects.toMatchObject({ code: 'ERR_AGENT_UNKNOWN_METHOD' });
+  });
+
+  it('opens and closes 30 times in one process and leaves nothing', async () => {
+    const before = process.getActiveResourcesInfo().length;
+    for (let i = 0; i < 30; i++) {
+      const app = await startApp([Ledger]);
+      const ledger = await app.get(Ledger);
+      expect(await ledger.add(1)).toBe(1);
+      expect(app.agent.group).toBe('standalone');
+      await app.close();
+      expect(app.agent.role).toBeUndefined();
+    }
+    expect(state.memberships).toEqual([]);
+    expect(state.listeners.size).toBe(0);
+    expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(before + 1);
+  });
+
+  it('goes on running methods after it has been closed, as it would without this package', async () => {
+    const app = await startApp([Ledger]);
+    const ledger = await app.get(Ledger);
+    await app.close();
+    expect(await ledger.add(1)).toBe(1);
+    await expect(app.agent.members()).rejects.toMatchObject({ code: 'ERR_AGENT_CLOSED' });
+  });
+
+  it('loads neither the binary nor the engine that needs it', async () => {
+    await startApp([Ledger]);
+    const loaded = Object.keys(require.cache);
+    expect(loaded).toContainEqual(expect.stringMatching(/engine[\\/]standalone/));
+    expect(loaded.filter(file => /engine[\\/]local|\.node$|binding\.js$/.test(file))).toEqual([]);
+  });
+});
+
+describe('two applications in one process', () => {
+  it('share neither objects nor a group', async () => {
+    const first = await startApp([Ledger]);
+    const second = await startApp([Ledger]);
+    const [one, two] = [await first.get(Ledger), await second.get(Ledger)];
+    expect(one).not.toBe(two);
+    await one.add(1);
+    await two.add(10);
+    expect([one.total, two.total]).toEqual([1, 10]);
+    expect([first.agent.group, second.agent.group]).toEqual(['standalone', 'standalone#2']);
+    first.agent.handle('who', () => 'first');
+    second.agent.handle('who', () => 'second');
+    expect(await Promise.all([first.agent.call('who'), second.agent.call('who')])).toEqual(['first', 'second']);
+  });
+
+  it('take the lowest free number', async () => {
+    const first = await startApp([]);
+    const second = await startApp([]);
+    await first.close();
+    const third = await startApp([]);
+    expect([second.agent.group, third.agent.group]).toEqual(['standalone#2', 'standalone']);
+  });
+});
+
+describe('an application that fails to start', () => {
+  it('because of its configuration says which key', async () => {
+    jest.spyOn(console, 'error').mockImplementation(() => {});
+    await expect(startApp([], { readyTimeout: 'soon' })).rejects.toMatchObject({
+      code: 'ERR_AGENT_CONFIG',
+      message: expect.stringContaining('processAgent.readyTimeout is "soon"'),
+    });
+    expect(state.memberships).toEqual([]);
+  });
+
+  it('in its own start-up leaves no membership behind', async () => {
+    jest.spyOn(console, 'error').mockImplementation(() => {});
+    const onReady = async () => {
+      throw new Error('no database');
+    };
+    await expect(startApp([Ledger], {}, { onReady })).rejects.toThrow('no database');
+    expect(state.memberships).toEqual([]);
+    const app = await startApp([Ledger]);
+    expect(app.agent.group).toBe('standalone');
+  });
+});
