@@ -1,0 +1,131 @@
+//! Agents on threads of one process, and what they told.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use process_agent::agent::{Agent, Options};
+use process_agent::inbox::{Item, Notice};
+use process_agent::ipc::frame::{Codec, Kind};
+use process_agent::role::Epoch;
+
+/// How long anything may take before a test fails.
+pub const BOUND: Duration = Duration::from_secs(20);
+
+/// An agent, and everything that it has told, with the time at which it was taken.
+pub struct Member {
+    pub agent: Agent,
+    woken: mpsc::Receiver<()>,
+    pub told: Vec<(Instant, Item)>,
+}
+
+pub fn options(runtime_dir: &Path) -> Options {
+    Options {
+        group: "test".into(),
+        group_key: "configured:test".into(),
+        runtime_dir: Some(PathBuf::from(runtime_dir)),
+        deployment: "configured".into(),
+        version: "0.0.0".into(),
+        thread_id: 0,
+        started_at: 0,
+        candidate: true,
+        preferred: false,
+        wait_for_preferred: false,
+        max_payload: 1024 * 1024,
+    }
+}
+
+impl Member {
+    pub fn start(options: Options) -> Self {
+        let (wake, woken) = mpsc::channel();
+        let agent = Agent::start(options, move || {
+            let _ = wake.send(());
+        });
+        Self { agent: agent.expect("a thread"), woken, told: Vec::new() }
+    }
+
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.told.iter().filter_map(|(_, item)| match item {
+            Item::Notice(notice) => Some(notice),
+            Item::Frame(..) => None,
+        })
+    }
+
+    /// Takes what is there, without waiting.
+    pub fn take(&mut self) {
+        while self.woken.try_recv().is_ok() {
+            let now = Instant::now();
+            self.told.extend(self.agent.take().into_iter().map(|item| (now, item)));
+        }
+    }
+
+    /// Waits until something told makes `pick` give a value. Looks at everything from the beginning.
+    pub fn until<T>(&mut self, what: &str, pick: impl Fn(&Item) -> Option<T>) -> T {
+        let deadline = Instant::now() + BOUND;
+        loop {
+            if let Some(found) = self.told.iter().find_map(|(_, item)| pick(item)) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(self.woken.recv_timeout(left).is_ok(), "waited for {what}; told: {:#?}", self.told);
+            let now = Instant::now();
+            self.told.extend(self.agent.take().into_iter().map(|item| (now, item)));
+        }
+    }
+
+    pub fn until_notice<T>(&mut self, what: &str, pick: impl Fn(&Notice) -> Option<T>) -> T {
+        self.until(what, |item| match item {
+            Item::Notice(notice) => pick(notice),
+            Item::Frame(..) => None,
+        })
+    }
+
+    /// Waits until it is primary in an epoch after `after`.
+    pub fn until_elected(&mut self, after: Epoch) -> Epoch {
+        self.until_notice("the election", |notice| match notice {
+            Notice::Elected { epoch, .. } if *epoch > after => Some(*epoch),
+            _ => None,
+        })
+    }
+
+    /// Waits until it follows a primary in an epoch after `after`.
+    pub fn until_following(&mut self, after: Epoch) -> Epoch {
+        self.until_notice("a primary", |notice| match notice {
+            Notice::Following { epoch, .. } if *epoch > after => Some(*epoch),
+            _ => None,
+        })
+    }
+
+    /// Waits until it has a role in an epoch after `after`; `true` is primary.
+    pub fn until_role(&mut self, after: Epoch) -> (bool, Epoch) {
+        self.until_notice("a role", |notice| match notice {
+            Notice::Elected { epoch, .. } if *epoch > after => Some((true, *epoch)),
+            Notice::Following { epoch, .. } if *epoch > after => Some((false, *epoch)),
+            _ => None,
+        })
+    }
+
+    /// Sends a small frame of calls.
+    pub fn send(&self, lane: u32) {
+        assert!(self.agent.send(lane, Kind::Calls, Codec::Text, b"[]").is_some(), "lane {lane} is closed");
+    }
+
+    pub fn lane(&mut self, nth: usize) -> u32 {
+        let deadline = Instant::now() + BOUND;
+        loop {
+            let open = self.notices().filter_map(|notice| match notice {
+                Notice::LaneOpen { lane, .. } => Some(lane.0),
+                _ => None,
+            });
+            if let Some(lane) = open.collect::<Vec<_>>().get(nth) {
+                return *lane;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(self.woken.recv_timeout(left).is_ok(), "waited for lane {nth}; told: {:#?}", self.told);
+            let now = Instant::now();
+            self.told.extend(self.agent.take().into_iter().map(|item| (now, item)));
+        }
+    }
+}
