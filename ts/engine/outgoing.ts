@@ -244,7 +244,9 @@ export class OutgoingCalls {
     if (this.#lane) {
       this.#schedule();
     } else {
-      calls.forEach(call => this.#wait(call));
+      for (const call of calls) {
+        this.#wait(call);
+      }
     }
   }
 
