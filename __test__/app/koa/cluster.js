@@ -1,0 +1,18 @@
+// node:cluster by hand. With APP_IN_PRIMARY the cluster primary boots the application too, on a port of its own.
+const cluster = require('node:cluster');
+
+if (cluster.isPrimary) {
+  for (let i = 0; i < Number(process.env.WORKERS); i++) {
+    cluster.fork();
+  }
+  // A worker that dies is replaced, as every supervisor does; one that could not even start ends the run.
+  const started = new Set();
+  cluster.on('listening', worker => started.add(worker.id));
+  cluster.on('exit', worker => (started.has(worker.id) ? cluster.fork() : process.exit(1)));
+  if (process.env.APP_IN_PRIMARY) {
+    process.env.PORT = process.env.PRIMARY_PORT;
+    require('./bootstrap');
+  }
+} else {
+  require('./bootstrap');
+}

@@ -1,0 +1,6 @@
+// Midway's own cluster manager: its process boots no application.
+const { join } = require('node:path');
+const { ClusterManager } = require('@midwayjs/bootstrap');
+
+const manager = new ClusterManager({ exec: join(__dirname, 'bootstrap.js'), count: Number(process.env.WORKERS) });
+manager.start();

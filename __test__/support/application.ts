@@ -1,0 +1,83 @@
+import { get } from './http';
+import { until } from './until';
+
+/** In every answer: the process and thread that gave it. */
+interface Here {
+  pid: number;
+  threadId: number;
+}
+
+export interface WhoAmI extends Here {
+  role: 'primary' | 'worker' | undefined;
+  isPrimary: boolean;
+  epoch: number;
+  group: string;
+  deployment: string;
+}
+
+export interface Answer extends Here {
+  /** The process that ran the method. */
+  executedBy: number;
+  value: unknown;
+}
+
+/** The test application as it is reached from outside: over HTTP. Members may share a port, or have one each. */
+export class Application {
+  constructor(
+    readonly ports: number[],
+    /** How many members there are while all is well. */
+    readonly size: number,
+  ) {}
+
+  /** One request, to whichever member takes it. */
+  get<T = Answer>(path: string): Promise<T> {
+    return get<T>(this.ports[Math.floor(Math.random() * this.ports.length)], path);
+  }
+
+  /** The first answer that there is: while a process starts or is replaced, its port refuses. */
+  firstAnswer<T = Answer>(path: string, is: (answer: T) => boolean = () => true): Promise<T> {
+    return until(
+      async () => {
+        const answer = await this.get<T>(path);
+        return is(answer) ? answer : undefined;
+      },
+      { what: `an answer to ${path}`, timeout: 30_000 },
+    ) as Promise<T>;
+  }
+
+  /** The same request, on new connections until `count` different members have answered it. */
+  async fromEach<T extends Here = Answer>(path: string, count = this.size): Promise<T[]> {
+    const answers = new Map<string, T>();
+    let failure: unknown = 'no request has failed';
+    await until(
+      async () => {
+        // A port whose only member has died refuses; the others still answer.
+        const round = await Promise.allSettled(this.ports.map(port => get<T>(port, path)));
+        for (const answered of round) {
+          if (answered.status === 'fulfilled') {
+            answers.set(`${answered.value.pid}/${answered.value.threadId}`, answered.value);
+          } else {
+            failure = answered.reason;
+          }
+        }
+        if (answers.size >= count) {
+          return true;
+        }
+        throw new Error(`${answers.size} members have answered; ${failure}`);
+      },
+      { what: `${count} members to answer ${path}`, timeout: 60_000, every: 10 },
+    );
+    return [...answers.values()];
+  }
+
+  /** The one primary. Fails if members disagree: two primaries, none, other groups or other epochs. */
+  async primary(count = this.size): Promise<WhoAmI> {
+    const members = await this.fromEach<WhoAmI>('/whoami', count);
+    const primaries = members.filter(member => member.role === 'primary');
+    const views = new Set(members.map(({ group, epoch }) => `${group} ${epoch}`));
+    if (primaries.length !== 1 || views.size !== 1) {
+      throw new Error(`the members do not agree on one primary: ${JSON.stringify(members)}`);
+    }
+    return primaries[0];
+  }
+}
