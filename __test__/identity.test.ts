@@ -1,8 +1,8 @@
 import { MidwayContainer, MidwayInformationService, Provide } from '@midwayjs/core';
 import { RunInPrimary } from '../ts';
-import { type AnyClass, methodsOf } from '../ts/decorator/registry';
+import { type AnyClass, classOf, methodsOf } from '../ts/decorator/registry';
 import type { ProcessAgentError } from '../ts/errors';
-import { classOf, WireNames } from '../ts/identity';
+import { WireNames } from '../ts/identity';
 import { closeAll, startApp } from './support/light-app';
 
 afterEach(async () => {

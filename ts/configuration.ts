@@ -1,6 +1,6 @@
 import { ApplicationContext, Configuration, Destroy, Init } from '@midwayjs/core';
-import { Membership } from './membership';
 import { beforeEggCloses, type ApplicationContext as Container, onStartFailure } from './midway';
+import { membershipOf, state } from './state';
 
 /**
  * The component. It joins the group in `@Init`, which is after the configuration was loaded and before any `onReady`,
@@ -24,7 +24,7 @@ export class ProcessAgentConfiguration {
 
   @Init()
   async join(): Promise<void> {
-    await Membership.of(this.container).start();
+    await membershipOf(this.container).start();
   }
 
   async onReady(_container: unknown, app?: unknown): Promise<void> {
@@ -35,17 +35,17 @@ export class ProcessAgentConfiguration {
   }
 
   async onServerReady(): Promise<void> {
-    Membership.of(this.container).markReady();
+    membershipOf(this.container).markReady();
   }
 
   async onStop(): Promise<void> {
-    await Membership.of(this.container).handOver();
+    await membershipOf(this.container).handOver();
   }
 
   @Destroy()
   async leave(): Promise<void> {
-    await Membership.of(this.container).close();
+    await membershipOf(this.container).close();
   }
 }
 
-onStartFailure(container => Membership.of(container).close());
+onStartFailure(async container => state.byContainer.get(container)?.close());

@@ -136,18 +136,6 @@ export class WireNames {
   }
 }
 
-/** The class that `self` is an object of, as far as `method` is concerned. */
-export function classOf(self: unknown, method: DecoratedMethod): AnyClass {
-  // Not its prototype: Midway breaks dependency cycles with proxies, which forward properties only.
-  const cls = (self as { constructor?: AnyClass } | null | undefined)?.constructor;
-  const known = typeof cls === 'function' && (cls.prototype === method.owner || isBelow(cls, method.owner));
-  return known ? cls : (method.owner.constructor as AnyClass);
-}
-
-function isBelow(cls: AnyClass, owner: object): boolean {
-  return Object.prototype.isPrototypeOf.call(owner, cls.prototype ?? null);
-}
-
 function entriesOf(bound: BoundClass, baseDir: string): Entry[] {
   const entries: Entry[] = [];
   // '#' begins the names of handlers.

@@ -1,4 +1,4 @@
-import { announceToWorkers } from './state';
+import { announceToWorkers } from './environment';
 
 export { ProcessAgentConfiguration as Configuration } from './configuration';
 export { OnlyInPrimary } from './decorator/onlyInPrimary';

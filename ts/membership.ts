@@ -7,13 +7,12 @@ import { type ResolvedConfig, resolveConfig } from './config';
 import { isDecorated, readableName } from './decorator/registry';
 import { createEngine } from './engine';
 import type { Engine, EngineHost, EngineLogger } from './engine/engine';
+import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
 import { type CallTarget, WireNames } from './identity';
 import type { AgentEvents, CallOptions } from './interface';
 import { type ApplicationContext, configurationOf, instanceOf, loggerOf, onObjectCreated } from './midway';
 import type { Decision } from './role/decision';
-import { decide } from './role/deployment';
-import { takeSnapshot } from './role/snapshot';
 import { attach } from './route';
 import { state } from './state';
 
@@ -44,16 +43,6 @@ export class Membership implements EngineHost {
   constructor(container: ApplicationContext) {
     this.#container = container;
     this.logger = loggerOf(container);
-  }
-
-  /** The membership of the application that owns `container`; made, but not started, at the first question. */
-  static of(container: ApplicationContext): Membership {
-    let membership = state.byContainer.get(container);
-    if (!membership) {
-      membership = new Membership(container);
-      state.byContainer.set(container, membership);
-    }
-    return membership;
   }
 
   /** The engine, once started. Throws `ERR_AGENT_NOT_STARTED` or `ERR_AGENT_CLOSED`. */
@@ -201,7 +190,7 @@ export class Membership implements EngineHost {
   }
 
   #decide(): Decision {
-    const decision = decide(takeSnapshot(this.config?.group));
+    const decision = decideNow(this.config?.group);
     if (this.phase === 'new') {
       const taken = state.memberships.filter(each => each !== this).map(each => each.#ordinal);
       while (taken.includes(this.#ordinal)) {

@@ -2,15 +2,11 @@
  * Where a decorated method runs: here, or in the primary. Every call of every decorated method asks, so the answer in
  * the primary costs a few nanoseconds: one property of the object, and the engine's role.
  */
-import type { Cluster } from 'node:cluster';
-import { DEFAULTS } from './config';
-import { type DecoratedMethod, readableName } from './decorator/registry';
+import { classOf, type DecoratedMethod, readableName } from './decorator/registry';
+import { decideNow, hasForked } from './environment';
 import { ProcessAgentError } from './errors';
-import { classOf } from './identity';
 import type { Membership } from './membership';
 import { groupOfStartingApplication } from './midway';
-import { decide } from './role/deployment';
-import { takeSnapshot } from './role/snapshot';
 import { state } from './state';
 
 // A property and not a WeakMap, which takes 50 times as long to ask. Registered for other copies of this package.
@@ -37,7 +33,7 @@ export function runsHere(self: unknown): boolean {
  * to come.
  */
 export function isElsewhere(self: unknown): boolean | undefined {
-  const membership = membershipOf(self);
+  const membership = membershipFor(self);
   if (!membership) {
     return state.hasClosed ? true : undefined;
   }
@@ -51,7 +47,7 @@ export async function whenElected(self: unknown, method: Named): Promise<void> {
 
 /** Runs a decorated method in the primary, which is not this process, or not known yet. */
 export async function callPrimary(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
-  let membership = membershipOf(self);
+  let membership = membershipFor(self);
   if (membership?.phase !== 'live') {
     membership = await liveMembership(self, method);
     if (membershipRunsHere(membership)) {
@@ -78,7 +74,7 @@ function strangerRunsHere(): boolean {
   return memberships.length > 0 ? memberships.every(membershipRunsHere) : isStandalone(groupOfStartingApplication());
 }
 
-function membershipOf(self: unknown): Membership | undefined {
+function membershipFor(self: unknown): Membership | undefined {
   const attached = (self as Attached | null | undefined)?.[MEMBERSHIP];
   return attached ?? (state.memberships.length === 1 ? state.memberships[0] : undefined);
 }
@@ -86,20 +82,19 @@ function membershipOf(self: unknown): Membership | undefined {
 let cached: { group: string | undefined; forked: boolean; standalone: boolean } | undefined;
 
 function isStandalone(group: string | undefined): boolean {
-  const { workers } = require('node:cluster') as Cluster;
-  const forked = workers !== undefined && Object.keys(workers).length > 0;
+  const forked = hasForked();
   if (cached?.group !== group || cached?.forked !== forked) {
-    cached = { group, forked, standalone: decide(takeSnapshot(group)).deployment === 'standalone' };
+    cached = { group, forked, standalone: decideNow(group).deployment === 'standalone' };
   }
   return cached.standalone;
 }
 
 /** Waits for an application to start, bounded. */
 async function liveMembership(self: unknown, method: Named): Promise<Membership> {
-  const timeout = membershipOf(self)?.config?.readyTimeout ?? DEFAULTS.readyTimeout;
+  const timeout = membershipFor(self)?.config?.readyTimeout ?? defaultReadyTimeout();
   const deadline = Date.now() + timeout;
   for (;;) {
-    const membership = membershipOf(self);
+    const membership = membershipFor(self);
     if (membership?.phase === 'live') {
       return membership;
     }
@@ -122,7 +117,7 @@ async function liveMembership(self: unknown, method: Named): Promise<Membership>
     if (left <= 0 || !(await change(left))) {
       throw new ProcessAgentError(
         'ERR_AGENT_NOT_STARTED',
-        membershipOf(self)
+        membershipFor(self)
           ? `${name(method)}: the application has not joined its group within ${timeout} ms.`
           : `${name(method)}: no application with this component has started in this process within ${timeout} ms. ` +
               "Import it: @Configuration({ imports: [processAgent] }), with import * as processAgent from '@midwayjs/process-agent'.",
@@ -144,6 +139,10 @@ function change(ms: number): Promise<boolean> {
     const timer = setTimeout(settle, ms, false);
     state.listeners.add(listener);
   });
+}
+
+function defaultReadyTimeout(): number {
+  return (require('./config') as typeof import('./config')).DEFAULTS.readyTimeout;
 }
 
 function name(method: Named): string {

@@ -2,9 +2,8 @@
  * What is true once per process (and thread), however often the package is loaded: which applications live here.
  * It hangs on a registered symbol, so that a second copy of the package finds it instead of starting a second truth.
  */
-import type { Cluster } from 'node:cluster';
-import { isMainThread } from 'node:worker_threads';
 import type { Membership } from './membership';
+import type { ApplicationContext } from './midway';
 
 export const VERSION: string = (require('../package.json') as { version: string }).version;
 
@@ -60,14 +59,14 @@ function shareState(): SharedState {
   return first.protocol === PROTOCOL ? first : own;
 }
 
-/**
- * Tells the cluster workers of this process that their primary loads this package, so that they let it go first in
- * the election. It is set at load because a worker takes the environment of the moment of its fork. Other children
- * inherit it and are not misled: a reader compares it with its own parent's pid.
- */
-export function announceToWorkers(): void {
-  const cluster = require('node:cluster') as Cluster;
-  if (isMainThread && !cluster.isWorker) {
-    process.env.MIDWAY_PROCESS_AGENT_PRIMARY = String(process.pid);
+/** The membership of the application that owns `container`: made at the first question, not started by it. */
+export function membershipOf(container: ApplicationContext): Membership {
+  let membership = state.byContainer.get(container);
+  if (!membership) {
+    // Only now: whoever just loads the package, for its decorators or in a test, needs none of what joins a group.
+    const { Membership } = require('./membership') as typeof import('./membership');
+    membership = new Membership(container);
+    state.byContainer.set(container, membership);
   }
+  return membership;
 }

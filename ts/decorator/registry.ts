@@ -67,6 +67,18 @@ export function methodsOf(cls: AnyClass): Map<string, DecoratedMethod[]> {
   return methods;
 }
 
+/** The class that `self` is an object of, as far as `method` is concerned. */
+export function classOf(self: unknown, method: DecoratedMethod): AnyClass {
+  // Not its prototype: Midway breaks dependency cycles with proxies, which forward properties only.
+  const cls = (self as { constructor?: AnyClass } | null | undefined)?.constructor;
+  const known = typeof cls === 'function' && (cls.prototype === method.owner || isBelow(cls, method.owner));
+  return known ? cls : (method.owner.constructor as AnyClass);
+}
+
+function isBelow(cls: AnyClass, owner: object): boolean {
+  return Object.prototype.isPrototypeOf.call(owner, cls.prototype ?? null);
+}
+
 /** `Class.method`, for messages. */
 export function readableName(method: DecoratedMethod): string {
   return `${method.owner.constructor.name}.${method.key}`;

@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import { ApplicationContext, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
-import { Membership } from '../membership';
+import type { Membership } from '../membership';
 import type { ApplicationContext as Container } from '../midway';
+import { membershipOf } from '../state';
 
 /** This process as a member of its group. Inject it. */
 @Provide()
@@ -14,37 +15,37 @@ export class ProcessAgentService {
 
   /** `undefined` before the election and after the application has left. */
   get role(): Role | undefined {
-    return membershipOf(this).role;
+    return partOf(this).role;
   }
 
   /** The current tenure's epoch: it grows with each new primary of the group. 0 while there is none. */
   get epoch(): number {
-    return membershipOf(this).epoch;
+    return partOf(this).epoch;
   }
 
   /** The group's name. */
   get group(): string {
-    return membershipOf(this).engine.group;
+    return partOf(this).engine.group;
   }
 
   isPrimary(): boolean {
-    return membershipOf(this).role === 'primary';
+    return partOf(this).role === 'primary';
   }
 
   /** Resolves when the group has a primary that answers. Rejects with `ERR_AGENT_NO_PRIMARY` after `timeout` ms. */
   async ready(timeout?: number): Promise<void> {
-    await membershipOf(this).started;
-    return membershipOf(this).engine.ready(timeout);
+    await partOf(this).started;
+    return partOf(this).engine.ready(timeout);
   }
 
   /** The members of the group, this process included. */
   async members(): Promise<Member[]> {
-    return membershipOf(this).engine.members();
+    return partOf(this).engine.members();
   }
 
   /** What was decided about this process, and why, in words. */
   explain(): Explanation {
-    return membershipOf(this).engine.explain();
+    return partOf(this).engine.explain();
   }
 
   /**
@@ -52,12 +53,12 @@ export class ProcessAgentService {
    * any of them may become primary.
    */
   handle<A extends unknown[]>(name: string, fn: (...args: A) => unknown): void {
-    membershipOf(this).handle(name, fn);
+    partOf(this).handle(name, fn);
   }
 
   /** Runs the handler of that name in the primary. */
   async call<T = unknown>(name: string, args: unknown[] = [], options?: CallOptions): Promise<T> {
-    return (await membershipOf(this).callHandler(name, args, options)) as T;
+    return (await partOf(this).callHandler(name, args, options)) as T;
   }
 
   on<E extends keyof AgentEvents>(event: E, listener: (...args: AgentEvents[E]) => void): this {
@@ -77,10 +78,10 @@ export class ProcessAgentService {
 }
 
 // No private member: Midway's proxies for circular dependencies call methods on something that has none.
-function membershipOf(service: ProcessAgentService): Membership {
-  return Membership.of(service.container);
+function partOf(service: ProcessAgentService): Membership {
+  return membershipOf(service.container);
 }
 
 function eventsOf(service: ProcessAgentService): EventEmitter {
-  return membershipOf(service).events as EventEmitter;
+  return partOf(service).events as EventEmitter;
 }
