@@ -138,6 +138,7 @@ describe('a name that arrives', () => {
   it('with a path finds the only class of its name where sources are bundled', () => {
     const names = new WireNames(containerOf(BASE, { '': [Shop] }));
     expect(names.resolve('User@shop/user.save').bound.cls).toBe(Shop);
+    expect(names.resolve('User@../node_modules/@shop/v1.2/user.save').bound.cls).toBe(Shop);
   });
 
   it('is unknown when no class or method has it', () => {

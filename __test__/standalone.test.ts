@@ -1,6 +1,8 @@
+import { format } from 'node:util';
 import {
   Aspect,
   DecoratorManager,
+  DefaultConsoleLoggerFactory,
   type IMethodAspect,
   Inject,
   type JoinPoint,
@@ -177,6 +179,45 @@ describe('a standalone application', () => {
     const loaded = Object.keys(require.cache);
     expect(loaded).toContainEqual(expect.stringMatching(/engine[\\/]standalone/));
     expect(loaded.filter(file => /engine[\\/]local|\.node$|binding\.js$/.test(file))).toEqual([]);
+  });
+});
+
+describe('at start', () => {
+  it('one warning names the decorated methods that are declared not to return a promise', async () => {
+    @Provide()
+    class Mixed {
+      @RunInPrimary()
+      text(): string {
+        return '';
+      }
+
+      @RunInPrimary()
+      list(): string[] {
+        return [];
+      }
+
+      @RunInPrimary()
+      promised(): Promise<string> {
+        return Promise.resolve('');
+      }
+
+      @RunInPrimary()
+      shaped(): { then?: never } {
+        return {};
+      }
+
+      @RunInPrimary()
+      bare() {
+        return Promise.resolve('');
+      }
+    }
+    const warnings: string[] = [];
+    jest.spyOn(console, 'warn').mockImplementation((...args) => {
+      warnings.push(format(...args));
+    });
+    await startApp([Mixed], {}, { loggerFactory: new DefaultConsoleLoggerFactory() });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain('Mixed.text, Mixed.list: declared');
   });
 });
 

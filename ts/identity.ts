@@ -97,9 +97,7 @@ export class WireNames {
     }
     // The caller told classes apart by path, and here there are no paths (a bundle): one class of the name will do.
     // Where the paths are known they differ, and another class of that name is not the one that was meant.
-    const withoutPath = (this.#byBareName.get(withoutQualifier(name)) ?? []).filter(
-      each => each.qualified === each.bare,
-    );
+    const withoutPath = this.#entries.filter(each => each.qualified === each.bare && isQualified(name, each.bare));
     return withoutPath.length > 0 ? unique(name, withoutPath) : undefined;
   }
 
@@ -169,9 +167,10 @@ function sourcePath(baseDir: string, file: string): string {
     .replace(/\.[cm]?[jt]sx?$/, '');
 }
 
-/** `Name@path/to/file.method` without its path. */
-function withoutQualifier(name: string): string {
-  return name.replace(/@[^@]*(?=\.[^./]*$)/, '');
+/** Whether `name` is `Name@path/to/file.method` where `bare` is `Name.method`. Paths may hold dots and '@' as well. */
+function isQualified(name: string, bare: string): boolean {
+  const dot = bare.lastIndexOf('.');
+  return dot > 0 && name.startsWith(`${bare.slice(0, dot)}@`) && name.endsWith(bare.slice(dot));
 }
 
 function unique(name: string, entries: Entry[]): CallTarget {
