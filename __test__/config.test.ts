@@ -36,6 +36,7 @@ describe('the configuration', () => {
       'Unknown configuration key processAgent.readytimeOut. Did you mean processAgent.readyTimeout?',
     );
     expect(refusal({ gruop: 'a' }).message).toContain('Did you mean processAgent.group?');
+    expect(refusal({ grp: 'a' }).message).toContain('Did you mean processAgent.group?');
     expect(refusal({ sockets: 1 }).message).toContain('Known keys: group, runtimeDir, candidate,');
   });
 

@@ -101,8 +101,8 @@ function shorten(text: string): string {
 
 function nearestKey(key: string): string | undefined {
   let nearest: string | undefined;
-  // Half of the key may be wrong at most: beyond that it is a guess, not a typing error.
-  let least = Math.min(4, Math.ceil(key.length / 2));
+  // Beyond that it is a guess, not a typing error.
+  let least = key.length > 6 ? 4 : 3;
   for (const known of Object.keys(RULES)) {
     const distance = editDistance(key.slice(0, 60).toLowerCase(), known.toLowerCase());
     if (distance < least) {

@@ -164,7 +164,8 @@ export class Membership implements EngineHost {
       }
       this.phase = 'live';
     } catch (err) {
-      await this.close();
+      // Why it could not start is worth more than why it could not stop.
+      await this.close().catch(() => {});
       throw err;
     } finally {
       announceChange();
