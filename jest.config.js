@@ -31,7 +31,7 @@ module.exports = {
     {
       ...common,
       displayName: 'process',
-      testMatch: ['<rootDir>/__test__/managers/**/*.test.ts'],
+      testMatch: ['<rootDir>/__test__/{engine,managers}/**/*.test.ts'],
       globalSetup: '<rootDir>/__test__/support/global-setup.js',
       setupFilesAfterEnv: ['<rootDir>/__test__/support/bounds.ts'],
     },

@@ -22,7 +22,6 @@ const FOREVER = 2 ** 31 - 1;
 interface Question<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
-  timer: NodeJS.Timeout;
 }
 
 export class LocalEngine implements Engine {
@@ -47,7 +46,9 @@ export class LocalEngine implements Engine {
   readonly #questions = new Map<number, Question<Member[]>>();
   readonly #whenReady = new Set<Question<void>>();
   #whenStarted: { resolve(): void; reject(error: unknown): void } | undefined;
-  #whenEnded: (() => void) | undefined;
+  /** Resolves when the native agent has ended, by itself after a failure, or because it was told to leave. */
+  readonly #ended: Promise<void>;
+  #end!: () => void;
   #whenLeaderless: (() => void) | undefined;
 
   constructor(
@@ -56,6 +57,9 @@ export class LocalEngine implements Engine {
     private readonly host: EngineHost,
   ) {
     const { NativeAgent } = loadBinding();
+    this.#ended = new Promise(resolve => {
+      this.#end = resolve;
+    });
     this.group = decision.group;
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
     this.#outgoing = new OutgoingCalls(
@@ -185,12 +189,9 @@ export class LocalEngine implements Engine {
       question.reject(closedError('not-sent'));
     }
     this.#whenStarted?.reject(closedError('not-sent'));
-    const ended = new Promise<void>(resolve => {
-      this.#whenEnded = resolve;
-    });
     this.#holdProcess(1);
     this.#agent.leave();
-    await ended;
+    await this.#ended;
     clearInterval(this.#keepAlive);
     this.role = undefined;
     this.events.removeAllListeners();
@@ -267,7 +268,7 @@ export class LocalEngine implements Engine {
         this.#fail(new ProcessAgentError(notice.code as AgentErrorCode, notice.message, { outcome: 'not-sent' }));
         break;
       case 'closed':
-        this.#whenEnded?.();
+        this.#end();
         break;
     }
   }
@@ -359,10 +360,12 @@ export class LocalEngine implements Engine {
   #ask<T>(what: string, timeout: number, put: (question: Question<T>) => () => void): Promise<T> {
     this.#holdProcess(1);
     let take: (() => void) | undefined;
+    let timer: NodeJS.Timeout | undefined;
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.#noPrimary(what, timeout)), timeout);
-      take = put({ resolve, reject, timer });
+      timer = setTimeout(() => reject(this.#noPrimary(what, timeout)), timeout);
+      take = put({ resolve, reject });
     }).finally(() => {
+      clearTimeout(timer);
       take?.();
       this.#holdProcess(-1);
     });
