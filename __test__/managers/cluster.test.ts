@@ -39,22 +39,23 @@ describe.each(['v3', 'v4'] as const)('Midway %s', project => {
     keepsTheBasicPromises(() => current, { deployment: 'cluster' });
 
     it('has another primary after SIGKILL of the primary', async () => {
-      await expectAnotherPrimaryAfterDeath(current.application, current.application.size);
+      await expectAnotherPrimaryAfterDeath(current.application, 3);
     });
   });
 
   describe('ClusterManager', () => {
     let current: Deployed;
     beforeAll(async () => {
-      current = await clusterManager({ project });
+      current = await clusterManager({ project, workers: 4 });
     });
     afterAll(killAll);
 
     keepsTheBasicPromises(() => current, { deployment: 'midway-cluster' });
 
     it('has another primary after SIGKILL of the primary, three times', async () => {
-      for (let round = 0; round < 3; round++) {
-        await expectAnotherPrimaryAfterDeath(current.application, current.application.size);
+      // Midway replaces a killed worker only if it sees the end of its channel before its exit: at least one is left.
+      for (const count of [4, 3, 2]) {
+        await expectAnotherPrimaryAfterDeath(current.application, count);
       }
     });
   });

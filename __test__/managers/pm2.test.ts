@@ -80,7 +80,6 @@ describe('pm2 in fork mode', () => {
   });
 
   it('has another primary after SIGKILL of the primary', async () => {
-    // pm2 starts a killed process anew: two again.
     await expectAnotherPrimaryAfterDeath(current.application, 2);
   });
 });

@@ -65,7 +65,7 @@ export class Application {
         }
         throw new Error(`${answers.size} members have answered; ${failure}`);
       },
-      { what: `${count} members to answer ${path}`, timeout: 60_000, every: 10 },
+      { what: `${count} members to answer ${path}`, timeout: 30_000, every: 10 },
     );
     return [...answers.values()];
   }

@@ -2,13 +2,16 @@
 const cluster = require('node:cluster');
 
 if (cluster.isPrimary) {
+  // Kept, because the cluster primary's own application changes PORT.
+  const port = process.env.PORT;
+  const fork = () => cluster.fork({ PORT: port });
   for (let i = 0; i < Number(process.env.WORKERS); i++) {
-    cluster.fork();
+    fork();
   }
   // A worker that dies is replaced, as every supervisor does; one that could not even start ends the run.
   const started = new Set();
   cluster.on('listening', worker => started.add(worker.id));
-  cluster.on('exit', worker => (started.has(worker.id) ? cluster.fork() : process.exit(1)));
+  cluster.on('exit', worker => (started.has(worker.id) ? fork() : process.exit(1)));
   if (process.env.APP_IN_PRIMARY) {
     process.env.PORT = process.env.PRIMARY_PORT;
     require('./bootstrap');
