@@ -1,6 +1,5 @@
 import * as path from 'node:path';
 import { Application } from './application';
-import { temporaryFolder } from './folders';
 import { freePorts, get } from './http';
 import { type Running, start } from './processes';
 import { projectFolder } from './project';
@@ -14,6 +13,8 @@ export interface Deployed {
 
 export interface DeployOptions {
   project?: 'v3' | 'v4';
+  /** Another folder with the same application. */
+  folder?: string;
   workers?: number;
   env?: Record<string, string>;
 }
@@ -36,10 +37,11 @@ export async function nodeCluster(options: DeployOptions & { appInPrimary: boole
 }
 
 /** Midway's ClusterManager. */
-export async function clusterManager({ project = 'v4', workers = 3, env }: DeployOptions): Promise<Deployed> {
+export async function clusterManager(options: DeployOptions): Promise<Deployed> {
+  const { project = 'v4', folder = projectFolder(project), workers = 3, env } = options;
   const [port] = await freePorts(1);
   const running = start(['manager.js'], {
-    cwd: projectFolder(project),
+    cwd: folder,
     env: { ...env, WORKERS: String(workers), PORT: String(port) },
   });
   return deployed(new Application([port], workers), [running]);
@@ -65,14 +67,14 @@ export async function workerThreads({ project = 'v4', workers = 2, env }: Deploy
   return deployed(new Application(ports, workers + 1), [running]);
 }
 
-/** egg-scripts in the foreground. egg writes its logs and run files under HOME. */
+/** egg-scripts in the foreground. */
 export async function eggScripts({ workers = 3, env }: DeployOptions): Promise<Deployed> {
   const [port] = await freePorts(1);
   const cwd = projectFolder('egg');
   const script = path.join(cwd, 'node_modules', 'egg-scripts', 'bin', 'egg-scripts.js');
   const running = start([script, 'start', `--port=${port}`, `--workers=${workers}`, '--framework=@midwayjs/web'], {
     cwd,
-    env: { ...env, HOME: temporaryFolder('egg'), PORT: String(port) },
+    env: { ...env, PORT: String(port) },
   });
   return deployed(new Application([port], workers), [running]);
 }

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { Application } from './application';
 import { type Deployed, deployed } from './deployments';
-import { temporaryFolder } from './folders';
+import { removeTemporaryFolders, temporaryFolder } from './folders';
 import { freePorts } from './http';
 import { isAlive, runToEnd } from './processes';
 import { projectFolder } from './project';
@@ -97,6 +97,6 @@ export class Pm2 {
       await this.run('kill');
       await until(() => !isAlive(daemon), { what: `the pm2 daemon ${daemon} to end`, timeout: 10_000 });
     }
-    fs.rmSync(this.home, { recursive: true, force: true });
+    removeTemporaryFolders();
   }
 }

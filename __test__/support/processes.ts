@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { removeTemporaryFolders } from './folders';
+import * as path from 'node:path';
 import { within } from './until';
 
 interface StartOptions {
@@ -10,12 +10,15 @@ interface StartOptions {
   channel?: boolean;
 }
 
+/** Midway and egg write their logs under HOME. */
+const home = path.join(__dirname, '..', '..', '.work', 'home');
+
 /** What is inherited from the test run's own environment: as little as Node and npm's packages need. */
-const inherited = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'TEMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
+const inherited = ['PATH', 'LANG', 'TMPDIR', 'TEMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
 
 export function environment(env: Record<string, string> = {}): Record<string, string> {
   const kept = inherited.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  return { ...Object.fromEntries(kept), NODE_ENV: 'production', ...env };
+  return { ...Object.fromEntries(kept), NODE_ENV: 'production', HOME: home, ...env };
 }
 
 /** A process that a test has started, with what it has printed. It leads a process group of its own. */
@@ -87,12 +90,11 @@ export async function runToEnd(args: string[], options: StartOptions, timeout = 
   return { code, signal, output: process.output };
 }
 
-/** For `afterEach`: ends every process that is still there and removes what they had in temporary folders. */
+/** For `afterEach`: ends every process that is still there. */
 export async function killAll(): Promise<void> {
   const all = [...running];
   running.clear();
   await Promise.all(all.map(one => one.kill()));
-  removeTemporaryFolders();
 }
 
 export function isAlive(pid: number): boolean {
