@@ -9,13 +9,15 @@ const { pack } = require('./pack');
 const versions = require('./versions.json');
 
 const home = path.join(work, 'projects');
-const sources = path.join(root, '__test__', 'app');
+const tests = path.join(root, '__test__', 'app');
+const example = path.join(root, 'examples', 'midway-app');
 
-/** Projects that run the test application, with the folders of `__test__/app` that it is made of. */
+/** Projects that run an application of ours: whose packages they have, and the folders that they are made of. */
 const applications = {
-  v3: ['common', 'koa'],
-  v4: ['common', 'koa'],
-  egg: ['common', 'egg'],
+  v3: { packages: versions.v3, sources: [path.join(tests, 'common'), path.join(tests, 'koa')] },
+  v4: { packages: versions.v4, sources: [path.join(tests, 'common'), path.join(tests, 'koa')] },
+  egg: { packages: versions.egg, sources: [path.join(tests, 'common'), path.join(tests, 'egg')] },
+  demo: { packages: versions.v4, sources: [example] },
 };
 
 /**
@@ -25,17 +27,18 @@ const applications = {
 function project(name, { tarballs, log = console.log } = {}) {
   const folder = path.join(home, name);
   fs.mkdirSync(home, { recursive: true });
+  const application = applications[name];
+  const packages = application?.packages ?? versions[name];
   const release = lock(path.join(home, `${name}.lock`));
   try {
     const done = new Steps(folder, name, log);
-    done.step('packages', [JSON.stringify(versions[name]), process.platform, process.arch], () =>
-      install(folder, name),
-    );
+    done.step('packages', [packages, process.platform, process.arch], () => install(folder, name, packages));
     if (tarballs) {
       done.step('tarballs', [tarballs.hash], () => installTarballs(folder, tarballs));
     }
-    if (applications[name]) {
-      done.step('application', [tarballs?.hash ?? '', contentOf(sources)], () => compile(folder, applications[name]));
+    if (application) {
+      const { sources } = application;
+      done.step('application', sources.map(contentOf), () => compile(folder, sources));
     }
   } finally {
     release();
@@ -46,7 +49,7 @@ function project(name, { tarballs, log = console.log } = {}) {
 /** All projects that the tests need, with the packages as they would be published. */
 function projects({ log = console.log } = {}) {
   const tarballs = pack();
-  for (const name of Object.keys(applications)) {
+  for (const name of ['v3', 'v4', 'egg']) {
     project(name, { tarballs, log });
   }
   project('tools', { log });
@@ -80,10 +83,10 @@ class Steps {
   }
 }
 
-function install(folder, name) {
+function install(folder, name, packages) {
   fs.rmSync(folder, { recursive: true, force: true });
   fs.mkdirSync(folder, { recursive: true });
-  const description = { name: `project-${name}`, version: '1.0.0', private: true, dependencies: versions[name] };
+  const description = { name: `project-${name}`, version: '1.0.0', private: true, dependencies: packages };
   if (name === 'egg') {
     description.egg = { framework: '@midwayjs/web' };
   }
@@ -97,12 +100,14 @@ function installTarballs(folder, { main, platform }) {
 }
 
 /** Copies the application's parts into the project and compiles them there, against the types of its own packages. */
-function compile(folder, parts) {
+function compile(folder, sources) {
   for (const place of ['src', 'dist']) {
     fs.rmSync(path.join(folder, place), { recursive: true, force: true });
   }
-  for (const part of parts) {
-    fs.cpSync(path.join(sources, part), folder, { recursive: true });
+  for (const source of sources) {
+    // The project has a description and settings of its own, with exact versions.
+    const filter = file => !/^(package|tsconfig)\.json$|^(node_modules|dist)$/.test(path.relative(source, file));
+    fs.cpSync(source, folder, { recursive: true, filter });
   }
   const tsconfig = {
     compilerOptions: {

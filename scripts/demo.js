@@ -1,0 +1,107 @@
+// Shows what the package does, on the example application in several real processes:
+//   npm run demo             under Midway's ClusterManager
+//   npm run demo -- --pm2    under pm2, in a PM2_HOME of its own
+// Everything that is printed comes from real HTTP requests. Exit code 1 if what it shows is not true.
+const { setup } = require('./setup');
+const { pack } = require('./pack');
+const { project } = require('./projects');
+const { askUntil, get } = require('./demo/requests');
+const { startManager } = require('./demo/manager');
+const { startPm2 } = require('./demo/pm2');
+
+const workers = 4;
+
+async function main() {
+  const pm2 = process.argv.includes('--pm2');
+  setup();
+  const folder = project('demo', { tarballs: pack() });
+  const app = pm2 ? await startPm2(folder, project('tools'), workers) : await startManager(folder, workers);
+  try {
+    await askUntil(app, '/whoami', answers => pidsOf(answers, 'answeredBy').length === workers);
+    console.log(`\nThe example application runs in ${workers} processes under ${app.manager}.`);
+    console.log('Every request below is real and goes to whichever process takes it.\n');
+    await eachCountsForItself(app);
+    await onePrimaryCountsForAll(app);
+    await theNextOneTakesOver(app);
+    console.log('All of this was true.');
+  } catch (error) {
+    console.log(app.output());
+    throw error;
+  } finally {
+    await app.stop();
+  }
+}
+
+async function eachCountsForItself(app) {
+  console.log('1. Without the decorator: every process counts for itself.\n');
+  const answers = await requests(app, '/count-here', 8);
+  check(pidsOf(answers, 'answeredBy').length > 1, 'the requests did not land on different processes');
+  check(
+    answers.every(answer => answer.answeredBy === answer.countedBy),
+    'a method without the decorator ran elsewhere',
+  );
+  check(!answers.every(({ count }, i) => count === i + 1), 'the processes agreed without the decorator');
+  console.log('   8 requests, but nobody has counted to 8.\n');
+}
+
+async function onePrimaryCountsForAll(app) {
+  console.log('2. With @RunInPrimary(): one process counts for all.\n');
+  const answers = await requests(app, '/count-for-all', 8);
+  check(pidsOf(answers, 'answeredBy').length > 1, 'the requests did not land on different processes');
+  check(pidsOf(answers, 'countedBy').length === 1, 'more than one process counted');
+  check(
+    answers.every(({ count }, i) => count === i + 1),
+    'the numbers do not grow one by one',
+  );
+  console.log('   8 requests, counted from 1 to 8, whoever answered.\n');
+}
+
+async function theNextOneTakesOver(app) {
+  const { countedBy: old } = await get(app.port, '/count-for-all');
+  const { epoch } = await get(app.port, '/whoami');
+  console.log(`3. The primary dies: kill -9 ${old}\n`);
+  const killed = Date.now();
+  process.kill(old, 'SIGKILL');
+  await askUntil(app, '/count-for-all', answers => answers.length > 0 && answers.at(-1).countedBy !== old);
+  console.log(`   The next primary answers after ${Date.now() - killed} ms.\n`);
+  const answers = await requests(app, '/count-for-all', 6);
+  const counters = pidsOf(answers, 'countedBy');
+  check(counters.length === 1 && counters[0] !== old, 'not exactly one other process counts');
+  check(
+    answers.every(({ count }, i) => count === answers[0].count + i),
+    'the numbers do not grow one by one',
+  );
+  const now = await get(app.port, '/whoami');
+  check(now.epoch > epoch, 'the epoch has not grown');
+  console.log(
+    `   One primary again, in epoch ${now.epoch} after ${epoch}. What the old one had counted died with it.\n`,
+  );
+}
+
+/** Sends requests one after another and prints who answered and who counted. */
+async function requests(app, path, count) {
+  const answers = [];
+  for (let i = 0; i < count; i++) {
+    const answer = await get(app.port, path);
+    answers.push(answer);
+    const { answeredBy, countedBy } = answer;
+    console.log(`   GET ${path}   answered by ${answeredBy}, counted by ${countedBy}: ${answer.count}`);
+  }
+  console.log('');
+  return answers;
+}
+
+function pidsOf(answers, key) {
+  return [...new Set(answers.map(answer => answer[key]))];
+}
+
+function check(truth, otherwise) {
+  if (!truth) {
+    throw new Error(otherwise);
+  }
+}
+
+main().catch(error => {
+  console.error(`The demo failed: ${error.message}`);
+  process.exitCode = 1;
+});

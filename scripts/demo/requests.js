@@ -1,0 +1,62 @@
+const http = require('node:http');
+const net = require('node:net');
+
+/** One GET on a connection of its own, so that each may land on another process. */
+function get(port, path) {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, agent: false, headers: { connection: 'close' }, timeout: 10_000 };
+    const request = http.get(options, response => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', piece => {
+        body += piece;
+      });
+      response.on('end', () => {
+        if (response.statusCode === 200) {
+          resolve(JSON.parse(body));
+        } else {
+          reject(new Error(`GET ${path} answered ${response.statusCode}: ${body}`));
+        }
+      });
+      response.on('error', reject);
+    });
+    request.on('timeout', () => request.destroy(new Error(`GET ${path} had no answer for 10 s`)));
+    request.on('error', reject);
+  });
+}
+
+/** Asks again and again until the answers so far are enough; a request that fails is asked again. */
+async function askUntil(app, path, enough) {
+  const deadline = Date.now() + 60_000;
+  const answers = [];
+  let failure;
+  while (!enough(answers)) {
+    if (app.hasEnded()) {
+      throw new Error('the application has ended');
+    }
+    if (Date.now() > deadline) {
+      throw new Error(
+        `GET ${path}: not what was expected for 60 s; ${failure?.message ?? JSON.stringify(answers.at(-1))}`,
+      );
+    }
+    try {
+      answers.push(await get(app.port, path));
+    } catch (error) {
+      failure = error;
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+module.exports = { askUntil, freePort, get };
