@@ -10,6 +10,7 @@ const versions = require('./versions.json');
 
 const home = path.join(work, 'projects');
 const tests = path.join(root, '__test__', 'app');
+const benchmark = path.join(root, 'benchmark', 'app');
 const example = path.join(root, 'examples', 'midway-app');
 
 /** Projects that run an application of ours: whose packages they have, and the folders that they are made of. */
@@ -17,6 +18,8 @@ const applications = {
   v3: { packages: versions.v3, sources: [path.join(tests, 'common'), path.join(tests, 'koa')] },
   v4: { packages: versions.v4, sources: [path.join(tests, 'common'), path.join(tests, 'koa')] },
   egg: { packages: versions.egg, sources: [path.join(tests, 'common'), path.join(tests, 'egg')] },
+  benchmark: { packages: versions.v3, sources: [benchmark] },
+  old: { packages: versions.old, sources: [benchmark] },
   demo: { packages: versions.v4, sources: [example] },
 };
 
