@@ -21,6 +21,11 @@ export function encode(value: unknown, what: string): Encoded {
   return isPlain(value, 0) ? JSON.stringify(value) : serialize(copyOf(value, what, new Map()));
 }
 
+/** The value that was encoded. */
+export function decode(encoded: Encoded): unknown {
+  return typeof encoded === 'string' ? JSON.parse(encoded) : deserialize(encoded);
+}
+
 /** The value in structured-clone bytes. */
 export function decodeBytes(bytes: Buffer): unknown {
   return deserialize(bytes);

@@ -2,10 +2,12 @@
 import type { Cluster } from 'node:cluster';
 import type { Decision } from './role/decision';
 
-export function decideNow(configuredGroup: string | undefined): Decision {
+export function decideNow(configuredGroup: string | undefined, hasThreads = false): Decision {
   const { decide } = require('./role/deployment') as typeof import('./role/deployment');
   const { takeSnapshot } = require('./role/snapshot') as typeof import('./role/snapshot');
-  return decide(takeSnapshot(configuredGroup));
+  const snapshot = takeSnapshot(configuredGroup);
+  snapshot.thread.hasMembers = hasThreads;
+  return decide(snapshot);
 }
 
 /** Whether this process has cluster workers. */

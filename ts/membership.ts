@@ -36,6 +36,7 @@ export class Membership implements EngineHost {
   #engine: Engine | undefined;
   #names: WireNames | undefined;
   #closing: Promise<void> | undefined;
+  #endMeeting: (() => void) | undefined;
   readonly #container: ApplicationContext;
   readonly #handlers = new Map<string, Handler>();
   readonly #singletons = new Map<CallTarget['bound'], object>();
@@ -155,7 +156,11 @@ export class Membership implements EngineHost {
           attach(instance, this);
         }
       });
-      this.#engine = createEngine(this.decision, this.config, this, () => this.#decide());
+      if (this.decision.deployment === 'thread') {
+        const { meetMainThread } = require('./engine/threads') as typeof import('./engine/threads');
+        this.#endMeeting = await meetMainThread();
+      }
+      this.#engine = createEngine(this.decision, this.config, this, hasThreads => this.#decide(hasThreads));
       this.#forwardEvents(this.#engine);
       announceChange();
       await this.#engine.start();
@@ -182,6 +187,7 @@ export class Membership implements EngineHost {
     }
     state.hasClosed ||= lived;
     this.#singletons.clear();
+    this.#endMeeting?.();
     try {
       await this.#engine?.close();
     } finally {
@@ -190,8 +196,8 @@ export class Membership implements EngineHost {
     }
   }
 
-  #decide(): Decision {
-    const decision = decideNow(this.config?.group);
+  #decide(hasThreads = false): Decision {
+    const decision = decideNow(this.config?.group, hasThreads);
     if (this.phase === 'new') {
       const taken = state.memberships.filter(each => each !== this).map(each => each.#ordinal);
       while (taken.includes(this.#ordinal)) {

@@ -8,12 +8,15 @@ import { StandaloneEngine } from './standalone';
 /** Deployments of a process that may still become a cluster primary by forking a worker. */
 const MAY_FORK: ReadonlySet<string> = new Set<Decision['deployment']>(['standalone', 'pm2-fork']);
 
-/** `decideAgain` is asked when this process forks a cluster worker, which an application may do at any time. */
+/**
+ * `decideAgain` is asked when this process forks a cluster worker, or a worker thread of it boots an application, which
+ * may happen at any time.
+ */
 export function createEngine(
   decision: Decision,
   config: ResolvedConfig,
   host: EngineHost,
-  decideAgain?: () => Decision,
+  decideAgain?: (hasThreads: boolean) => Decision,
 ): Engine {
   const join = (decided: Decision): Engine =>
     decided.deployment === 'standalone'

@@ -131,6 +131,10 @@ export class LocalEngine implements Engine {
   }
 
   call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+    if (this.role === 'primary' && !this.#closed) {
+      // Its caller saw another role a moment ago.
+      return new Promise(resolve => resolve(this.host.invoke(name, args)));
+    }
     return this.#outgoing.call(name, args, options);
   }
 
@@ -281,6 +285,7 @@ export class LocalEngine implements Engine {
     this.#incoming.accept();
     this.#whenStarted?.resolve();
     this.#askAgain();
+    this.#outgoing.runHere((name, args) => this.host.invoke(name, args));
     this.#emit('primary', { epoch });
     this.#emit('primary-changed', { epoch, pid: process.pid });
   }

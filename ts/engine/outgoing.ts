@@ -1,6 +1,6 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { type Encoded, encode, sizeOf } from '../codec';
+import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { decodeError, type PlainError, ProcessAgentError } from '../errors';
 import type { CallOptions } from '../interface';
 import { Batch, callBytes, callText, readReplies, Status } from './wire';
@@ -121,6 +121,20 @@ export class OutgoingCalls {
     this.#lane = undefined;
     for (const call of this.#queue) {
       this.#wait(call);
+    }
+  }
+
+  /** This process has become primary itself: what waits runs here, in order. */
+  runHere(invoke: (name: string, args: unknown[]) => unknown): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const call of queue) {
+      this.#release(call);
+      try {
+        call.resolve(invoke(call.name, decode(call.args) as unknown[]));
+      } catch (error) {
+        call.reject(error);
+      }
     }
   }
 

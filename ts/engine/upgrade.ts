@@ -1,7 +1,7 @@
 /**
- * For an application whose process turns out to be a cluster primary: when it forks its first worker, it joins the
- * group that its workers will join. It starts before the worker has booted, and it is preferred, so it becomes, or
- * stays, primary.
+ * For an application whose process turns out not to be alone: when it forks its first cluster worker, or when a worker
+ * thread of it boots an application, it joins the group that those will join. It starts before they do, and it is
+ * preferred, so it becomes, or stays, primary.
  */
 import type { Cluster } from 'node:cluster';
 import { EventEmitter } from 'node:events';
@@ -9,6 +9,7 @@ import { ProcessAgentError } from '../errors';
 import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
 import type { Decision } from '../role/decision';
 import type { Engine, EngineLogger } from './engine';
+import { meetThreads } from './threads';
 
 // The module is the cluster object itself, which its types deny.
 const cluster = require('node:cluster') as Cluster;
@@ -16,7 +17,7 @@ const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member
 
 export class UpgradingEngine implements Engine {
   readonly events = new EventEmitter<AgentEvents>();
-  readonly #decideAgain: () => Decision;
+  readonly #decideAgain: (hasThreads: boolean) => Decision;
   readonly #join: (decision: Decision) => Engine;
   readonly #logger: EngineLogger;
   #decision: Decision;
@@ -25,10 +26,11 @@ export class UpgradingEngine implements Engine {
   #failure: ProcessAgentError | undefined;
   #ready = false;
   #closed = false;
+  #endMeeting: (() => void) | undefined;
 
   constructor(
     decision: Decision,
-    decideAgain: () => Decision,
+    decideAgain: (hasThreads: boolean) => Decision,
     join: (decision: Decision) => Engine,
     logger: EngineLogger,
   ) {
@@ -55,6 +57,7 @@ export class UpgradingEngine implements Engine {
   async start(): Promise<void> {
     await this.#current.start();
     cluster.on('fork', this.#onFork);
+    this.#endMeeting = meetThreads(() => this.#onThread());
   }
 
   markReady(): void {
@@ -84,14 +87,14 @@ export class UpgradingEngine implements Engine {
   }
 
   async handOver(): Promise<void> {
-    cluster.off('fork', this.#onFork);
+    this.#stopWatching();
     await this.#upgrade;
     await this.#current.handOver();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    cluster.off('fork', this.#onFork);
+    this.#stopWatching();
     await this.#upgrade;
     await this.#current.close();
     this.events.removeAllListeners();
@@ -99,12 +102,23 @@ export class UpgradingEngine implements Engine {
 
   readonly #onFork = (): void => {
     cluster.off('fork', this.#onFork);
-    this.#upgrade ??= this.#swap();
+    this.#upgrade ??= this.#swap(false);
   };
 
-  async #swap(): Promise<void> {
+  #onThread(): Promise<void> {
+    this.#upgrade ??= this.#swap(true);
+    return this.#upgrade;
+  }
+
+  #stopWatching(): void {
+    cluster.off('fork', this.#onFork);
+    this.#endMeeting?.();
+    this.#endMeeting = undefined;
+  }
+
+  async #swap(hasThreads: boolean): Promise<void> {
     try {
-      const decision = this.#decideAgain();
+      const decision = this.#decideAgain(hasThreads);
       if (decision.groupKey === this.#decision.groupKey) {
         return;
       }
@@ -133,7 +147,7 @@ export class UpgradingEngine implements Engine {
       // Going on alone would be a second primary beside the one that the workers elect.
       this.#failure = new ProcessAgentError(
         'ERR_AGENT_NO_PRIMARY',
-        `This process forked cluster workers and could not join their group: ${(err as Error)?.message ?? err}`,
+        `This process forked cluster workers, or has threads with an application, and could not join their group: ${(err as Error)?.message ?? err}`,
         { outcome: 'not-sent', cause: err },
       );
       this.#logger.error('[process-agent] %s', this.#failure.message);

@@ -20,8 +20,8 @@ export interface Snapshot {
     /** `cluster.setupPrimary()` was called (each fork does it): a cluster primary, also when its workers are dead. */
     isSetUp: boolean;
   };
-  /** `worker_threads`: main thread or not, and the thread's id. */
-  thread: { isMain: boolean; id: number };
+  /** `worker_threads`: main thread or not, the thread's id, and whether threads of this process are members. */
+  thread: { isMain: boolean; id: number; hasMembers?: boolean };
   /** An opaque mark of when this process started, so that a reused pid is told apart; '' where it can't be had. */
   readonly startMark: string;
   /** The same of the parent. Both are read when asked for: in macOS that starts a process. */

@@ -126,17 +126,20 @@ function clusterWorker(snapshot: Snapshot): Decision | undefined {
 }
 
 function thread(snapshot: Snapshot): Decision | undefined {
-  if (snapshot.thread.isMain) {
+  const { isMain, hasMembers } = snapshot.thread;
+  if (isMain && !hasMembers) {
     return undefined;
   }
   const { pid, startMark } = self(snapshot);
   const reasons = [
-    `The threads of process ${pid} are one group; its main thread is standalone, unless a group name is set for all.`,
+    isMain
+      ? `A worker thread of this process, ${pid}, has booted an application; all threads of a process are one group.`
+      : `The threads of process ${pid} are one group, with its main thread if that boots an application too.`,
   ];
   if (snapshot.platform !== 'linux') {
     reasons.push(`A worker thread can't see on ${snapshot.platform} whether its process is a cluster worker.`);
   }
-  return { ...member('thread', `thread:${pid}`, `thread:${pid}:${startMark}`), reasons };
+  return { ...member('thread', `thread:${pid}`, `thread:${pid}:${startMark}`), preferred: isMain, reasons };
 }
 
 function hiddenFromPm2(snapshot: Snapshot): Decision | undefined {
