@@ -147,6 +147,16 @@ test('a primary that hands over answers what it has accepted; later calls go to 
   expect(next).toContain(await workers[0].call('pid'));
 });
 
+test('a call made on a lane that has ended meanwhile goes to the next primary', async () => {
+  const { primary, workers } = await processes.group(1);
+  const [worker] = workers;
+  await worker.call('pid');
+  const call = worker.run('blockThenCall', 500, 'pid', []);
+  await worker.until('the blocked event loop', told => told.type === 'blocked');
+  primary.child.kill('SIGKILL');
+  expect(await call).toBe(worker.pid);
+});
+
 test('a call that waits in a process that becomes primary itself runs there', async () => {
   const primary = processes.start({ starting: true });
   await primary.started();

@@ -68,6 +68,13 @@ const commands = {
   close: () => engine.close(),
   call: (name, args, options) => engine.call(name, args, options),
   callAll: calls => Promise.all(calls.map(([name, args]) => engine.call(name, args))),
+  /** Makes a call after the event loop has been blocked: what happened meanwhile is not known here yet. */
+  blockThenCall: (ms, name, args) => {
+    const until = now() + ms;
+    tell({ type: 'blocked' });
+    while (now() < until) {}
+    return engine.call(name, args);
+  },
   /** Whether `size` bytes come back as they were. */
   echoes: async (kind, size) => {
     const value = kind === 'text' ? 'xy'.repeat(size / 2) : Buffer.alloc(size, size % 251);

@@ -242,7 +242,11 @@ export class OutgoingCalls {
       }
     }
     batch.flush();
-    this.#requeue(unsent);
+    if (unsent.length > 0) {
+      // The lane has ended, which we are about to hear. Trying it again would never let us.
+      this.pause();
+      this.#requeue(unsent);
+    }
   }
 
   /** Puts calls back to where they were in the order. */
