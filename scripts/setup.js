@@ -1,15 +1,14 @@
 // Makes a clone ready: installs the packages and builds the binding and dist, each only when it is out of date.
 const fs = require('node:fs');
 const path = require('node:path');
-const { root, must, bin } = require('./shell');
+const { root, run, must, bin } = require('./shell');
 
 const bindingSources = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src'];
 const distSources = ['ts', 'tsconfig.json', 'tsconfig.build.json', 'binding.d.ts'];
 
 function setup({ log = console.log } = {}) {
   if (!packagesAreInstalled()) {
-    log('Installing packages (npm ci)');
-    must('npm', ['ci']);
+    installPackages(log);
   }
   if (newest(bindingSources) > oldest([bindingFile(), 'binding.js', 'binding.d.ts'])) {
     log('Building the binding (cargo, release): about a minute the first time');
@@ -19,6 +18,16 @@ function setup({ log = console.log } = {}) {
     log('Building dist (tsc)');
     fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true });
     must(bin('tsc'), ['-p', 'tsconfig.build.json']);
+  }
+}
+
+function installPackages(log) {
+  log('Installing packages (npm ci)');
+  if (run('npm', ['ci']).code !== 0) {
+    // It refuses a lock file without the binaries of other platforms: npm drops them where a registry has none of them.
+    // An ordinary install takes the same versions from the same file.
+    log('npm ci has refused; npm install');
+    must('npm', ['install', '--no-save']);
   }
 }
 
