@@ -9,6 +9,7 @@ const path = require('node:path');
 const { pack } = require('../scripts/pack');
 const { project } = require('../scripts/projects');
 const { setup } = require('../scripts/setup');
+const { bin, must } = require('../scripts/shell');
 const { report } = require('./report');
 
 const peers = ['agent', 'send', 'old'];
@@ -48,7 +49,9 @@ async function main() {
   }
   const text = report(groups, { rounds, duration });
   console.log(`\n${text}`);
-  fs.writeFileSync(path.join(__dirname, 'RESULTS.md'), text);
+  const page = path.join(__dirname, 'RESULTS.md');
+  fs.writeFileSync(page, text);
+  must(bin('biome'), ['format', '--write', page]);
 }
 
 async function startGroup(peer, { name }, cwd, temporary) {

@@ -40,10 +40,17 @@ function cargoTests() {
 
 /** The generated files that are committed are those that the sources generate. */
 function bindingDrift() {
+  const times = generated.map(file => fs.statSync(path.join(root, file)));
   try {
     must('npm', ['run', 'build:binding']);
     const drifted = generated.filter((file, i) => read(file) !== committed[i]);
     report('generated binding', drifted.length === 0, `run "npm run build:binding" and commit ${drifted.join(', ')}`);
+    if (drifted.length === 0) {
+      // Written anew but the same: what was built from them is not out of date.
+      generated.forEach((file, i) => {
+        fs.utimesSync(path.join(root, file), times[i].atime, times[i].mtime);
+      });
+    }
   } catch (error) {
     report('generated binding', false, error.message);
   }
