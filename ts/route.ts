@@ -46,16 +46,26 @@ export async function whenElected(self: unknown, method: Named): Promise<void> {
 }
 
 /** Runs a decorated method in the primary, which is not this process, or not known yet. */
-export async function callPrimary(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
-  let membership = membershipFor(self);
-  if (membership?.phase !== 'live') {
-    membership = await liveMembership(self, method);
-    if (membershipRunsHere(membership)) {
-      return method.original.apply(self, args as never[]);
-    }
+export function callPrimary(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
+  const membership = membershipFor(self);
+  // Not async itself: each layer of promises would cost a call some turns of the microtask queue.
+  return membership?.phase === 'live' ? send(membership, method, self, args) : callWhenLive(method, self, args);
+}
+
+async function callWhenLive(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
+  const membership = await liveMembership(self, method);
+  return membershipRunsHere(membership)
+    ? method.original.apply(self, args as never[])
+    : await send(membership, method, self, args);
+}
+
+function send(membership: Membership, method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
+  try {
+    const name = membership.names.nameOf(classOf(self, method), method);
+    return membership.engine.call(name, args, method.options);
+  } catch (err) {
+    return Promise.reject(err);
   }
-  const name = membership.names.nameOf(classOf(self, method), method);
-  return membership.engine.call(name, args, method.options);
 }
 
 export type Named = Pick<DecoratedMethod, 'owner' | 'key'>;

@@ -49,7 +49,8 @@ export function RunInPrimary(options: RunInPrimaryOptions = {}): PrimaryMethodDe
     // Async for async: Midway's aspects and pipes look. Methods of a literal, because a method has no `prototype`.
     const { asynchronous, plain } = {
       async asynchronous(this: unknown, ...args: never[]) {
-        return runsHere(this) ? original.apply(this, args) : callPrimary(method, this, args);
+        // Awaited, so that the stack of an error shows who called.
+        return runsHere(this) ? original.apply(this, args) : await callPrimary(method, this, args);
       },
       plain(this: unknown, ...args: never[]) {
         return runsHere(this) ? original.apply(this, args) : callPrimary(method, this, args);

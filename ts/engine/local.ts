@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import type { Encoded } from '../codec';
 import type { ResolvedConfig } from '../config';
-import { type AgentErrorCode, ProcessAgentError } from '../errors';
+import { type AgentErrorCode, decodeError, ProcessAgentError } from '../errors';
 import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
 import { FrameKind, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
@@ -14,7 +14,7 @@ import { VERSION } from '../state';
 import type { Engine, EngineHost } from './engine';
 import { IncomingCalls, type IncomingLane } from './incoming';
 import type { Notice } from './notice';
-import { closedError, OutgoingCalls } from './outgoing';
+import { closedError, OutgoingCalls, Thrown } from './outgoing';
 
 /** Longer than any process lives: a timer that only keeps the event loop alive. */
 const FOREVER = 2 ** 31 - 1;
@@ -130,12 +130,17 @@ export class LocalEngine implements Engine {
     });
   }
 
-  call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+  async call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
     if (this.role === 'primary' && !this.#closed) {
       // Its caller saw another role a moment ago.
-      return new Promise(resolve => resolve(this.host.invoke(name, args)));
+      return this.host.invoke(name, args);
     }
-    return this.#outgoing.call(name, args, options);
+    try {
+      return await this.#outgoing.call(name, args, options);
+    } catch (error) {
+      // A stack taken here shows the callers that await; taking it before each call would cost more than the call.
+      throw error instanceof Thrown ? decodeError(error.plain, new Error().stack) : error;
+    }
   }
 
   members(): Promise<Member[]> {

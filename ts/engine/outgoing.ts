@@ -1,7 +1,7 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
 import { decode, type Encoded, encode, sizeOf } from '../codec';
-import { decodeError, type PlainError, ProcessAgentError } from '../errors';
+import { type PlainError, ProcessAgentError } from '../errors';
 import type { CallOptions } from '../interface';
 import { Batch, callBytes, callText, readReplies, Status } from './wire';
 
@@ -30,8 +30,6 @@ interface Call {
   readonly size: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
-  /** The stack of the caller, for errors that come back. */
-  readonly from: { stack?: string };
   /** Where it was sent; 0 while it waits. */
   lane: number;
   frame: number;
@@ -91,7 +89,6 @@ export class OutgoingCalls {
         size,
         resolve,
         reject,
-        from: stackHere(),
         lane: 0,
         frame: 0,
         abandoned: false,
@@ -316,7 +313,7 @@ export class OutgoingCalls {
       return;
     }
     if (status === Status.Thrown) {
-      call.reject(decodeError(value as PlainError, call.from.stack));
+      call.reject(new Thrown(value as PlainError));
     } else {
       call.resolve(status === Status.Undefined ? undefined : value);
     }
@@ -333,14 +330,9 @@ export class OutgoingCalls {
   }
 }
 
-/** The caller's stack, captured now, made to text only if it is needed. */
-function stackHere(): { stack?: string } {
-  const holder: { stack?: string } = {};
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 8;
-  Error.captureStackTrace(holder, OutgoingCalls.prototype.call);
-  Error.stackTraceLimit = limit;
-  return holder;
+/** What a method threw in the primary, as it travelled. */
+export class Thrown {
+  constructor(readonly plain: PlainError) {}
 }
 
 export function closedError(outcome: 'not-sent' | 'unknown'): ProcessAgentError {

@@ -70,8 +70,8 @@ export class UpgradingEngine implements Engine {
     return this.#joined().ready(timeout);
   }
 
-  async call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
-    return this.#joined().call(name, args, options);
+  call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+    return this.#failure ? Promise.reject(this.#failure) : this.#current.call(name, args, options);
   }
 
   async members(): Promise<Member[]> {
