@@ -21,12 +21,13 @@ export declare class NativeAgent {
   /** The group's folder. */
   get folder(): string
   /**
-   * Takes a bounded part of what waits, in order. Neither function may throw.
+   * Takes a bounded part of what waits, in order, and tells whether more is left: then take again in a later turn of
+   * the event loop, because no wake-up comes for it. Neither function may throw.
    *
    * # Errors
    * When one does.
    */
-  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string) => void): void
+  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string) => void): boolean
   /**
    * Sends a batch as text; returns its number on the lane, counted from 1, or 0 when the lane is closed.
    *
@@ -47,6 +48,8 @@ export declare class NativeAgent {
   ready(): void
   /** Asks who is in the group; a notice `members` with the same number answers. */
   listMembers(request: number): void
+  /** Says the last word on every lane: what was taken until now was accepted, and nothing later is. */
+  finishLanes(): void
   /** Hands over, if primary, and is no candidate any more. */
   handOver(): void
   /** Leaves the group; a notice `closed` follows. */

@@ -106,9 +106,9 @@ impl Agent {
         let _ = self.commands.send(command);
     }
 
-    /// Takes a bounded part of what waits for JavaScript.
+    /// Takes a bounded part of what waits for JavaScript, and tells whether more is left.
     #[must_use]
-    pub fn take(&self) -> Vec<Item> {
+    pub fn take(&self) -> (Vec<Item>, bool) {
         self.inbox.take()
     }
 
@@ -116,6 +116,11 @@ impl Agent {
     #[must_use]
     pub fn send(&self, lane: u32, kind: Kind, codec: Codec, payload: &[u8]) -> Option<u64> {
         self.lanes.get(lane)?.send(kind, codec, payload)
+    }
+
+    /// Says the last word on every lane: what was taken until now was accepted, and nothing later is.
+    pub fn finish_lanes(&self) {
+        self.lanes.finish(&self.inbox);
     }
 
     /// How many bytes wait in a lane because its other end doesn't read.

@@ -57,6 +57,8 @@ pub enum Notice {
         epoch: Epoch,
         /// The member at the other end.
         peer: MemberId,
+        /// It makes the calls, and this process is its primary.
+        calls_us: bool,
         /// The largest payload that the other end takes.
         max_payload: usize,
     },
@@ -125,7 +127,8 @@ pub struct Inbox {
     queue: Mutex<Queue>,
     scheduled: AtomicBool,
     drained: Notify,
-    wake: Box<dyn Fn() + Send + Sync>,
+    /// Gone once `Closed` was taken: it refers to JavaScript, which would refer to us for ever.
+    wake: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
 }
 
 #[derive(Default)]
@@ -142,7 +145,7 @@ impl Inbox {
             queue: Mutex::default(),
             scheduled: AtomicBool::new(false),
             drained: Notify::new(),
-            wake: Box::new(wake),
+            wake: Mutex::new(Some(Box::new(wake))),
         }
     }
 
@@ -173,13 +176,13 @@ impl Inbox {
         }
     }
 
-    /// Takes a bounded part of what waits; when more is left, the wake-up for it is under way.
+    /// Takes a bounded part of what waits, and tells whether more is left. No wake-up comes for what is left: whoever
+    /// takes has to come again, in a later turn of its event loop.
     ///
     /// A lane counts what is taken of it: that is what a primary has accepted. Frames of a lane that was stopped in
     /// the meantime are dropped: its last word was that it has not accepted them.
     #[must_use]
-    pub fn take(&self) -> Vec<Item> {
-        self.scheduled.store(false, Ordering::Release);
+    pub fn take(&self) -> (Vec<Item>, bool) {
         let mut taken = Vec::new();
         let mut bytes = 0;
         let left = {
@@ -197,13 +200,16 @@ impl Inbox {
                 taken.push(item);
             }
             queue.bytes -= bytes;
-            !queue.items.is_empty()
+            let left = !queue.items.is_empty();
+            // Under the queue's lock: what is put in after this wakes again.
+            self.scheduled.store(left, Ordering::Release);
+            left
         };
         self.drained.notify_waiters();
-        if left {
-            self.schedule();
+        if taken.iter().any(|item| matches!(item, Item::Notice(Notice::Closed))) {
+            self.wake().take();
         }
-        taken
+        (taken, left)
     }
 
     /// Runs `f` while nothing can be taken.
@@ -214,8 +220,14 @@ impl Inbox {
 
     fn schedule(&self) {
         if !self.scheduled.swap(true, Ordering::AcqRel) {
-            (self.wake)();
+            if let Some(wake) = self.wake().as_ref() {
+                wake();
+            }
         }
+    }
+
+    fn wake(&self) -> MutexGuard<'_, Option<Box<dyn Fn() + Send + Sync>>> {
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -86,7 +86,8 @@ impl NativeAgent {
         self.agent.folder().display().to_string()
     }
 
-    /// Takes a bounded part of what waits, in order. Neither function may throw.
+    /// Takes a bounded part of what waits, in order, and tells whether more is left: then take again in a later turn of
+    /// the event loop, because no wake-up comes for it. Neither function may throw.
     ///
     /// # Errors
     /// When one does.
@@ -98,8 +99,10 @@ impl NativeAgent {
         &self,
         on_frame: Function<'_, callback::FrameArgs, ()>,
         on_notice: Function<'_, String, ()>,
-    ) -> Result<()> {
-        callback::deliver(self.agent.take(), &on_frame, &on_notice)
+    ) -> Result<bool> {
+        let (items, left) = self.agent.take();
+        callback::deliver(items, &on_frame, &on_notice)?;
+        Ok(left)
     }
 
     /// Sends a batch as text; returns its number on the lane, counted from 1, or 0 when the lane is closed.
@@ -136,6 +139,12 @@ impl NativeAgent {
     #[napi(catch_unwind)]
     pub fn list_members(&self, request: u32) {
         self.agent.tell(Command::ListMembers(request));
+    }
+
+    /// Says the last word on every lane: what was taken until now was accepted, and nothing later is.
+    #[napi(catch_unwind)]
+    pub fn finish_lanes(&self) {
+        self.agent.finish_lanes();
     }
 
     /// Hands over, if primary, and is no candidate any more.

@@ -42,9 +42,9 @@ const PATIENT: Duration = Duration::from_millis(25);
 /// How long a seeker pauses after an error that trying again is unlikely to mend.
 const TROUBLED: Duration = Duration::from_secs(1);
 /// How long a primary that hands over waits for its last words to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long the guard name may be held by somebody whose user can't be found out.
-const UNKNOWN_HOLDER: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long the holder of the lock waits for the guard name.
+const GUARD_HELD: Duration = Duration::from_secs(2);
 
 /// What a member is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +103,14 @@ impl Membership {
                 Found::Follow(following) => Ok(self.follow(*following, &mut commands).await),
                 Found::Leave => Ok(ControlFlow::Break(())),
             };
-            has_had_a_primary = true;
             match flow {
                 Ok(ControlFlow::Break(())) => break,
-                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Continue(())) => has_had_a_primary = true,
                 Err(error) => {
-                    warn!("this process can't lead: {error}");
+                    self.inbox().tell(Notice::Failed { code: error.code(), message: error.to_string() });
+                    if !has_had_a_primary {
+                        break;
+                    }
                     if self.pause(&mut commands, TROUBLED).await.is_break() {
                         break;
                     }
@@ -142,7 +144,13 @@ impl Membership {
                     return Ok(Found::Lead(lock, guard));
                 }
             }
-            match client::join(&address, &self.me, self.context.max_payload).await {
+            // A frozen primary takes connections and never answers: commands are heard meanwhile.
+            let me = self.me.clone();
+            let joined = tokio::select! {
+                joined = client::join(&address, &me, self.context.max_payload) => joined,
+                _ = self.pause(commands, Duration::from_secs(3600)) => return Ok(Found::Leave),
+            };
+            match joined {
                 Ok(following) => return Ok(Found::Follow(Box::new(following))),
                 Err(error @ AgentError::Refused(_)) if !had_primary => return Err(error),
                 Err(error) => {
@@ -166,28 +174,38 @@ impl Membership {
     ) -> Result<Option<(HeldLock, Guard)>> {
         let lock = match lock::try_hold(&self.folder) {
             Ok(lock) => lock,
-            Err(error) => {
+            Err(AgentError::Lock { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 // The folder was taken away: it is made anew, or the reason why it can't be is the error to report.
                 folder::prepare(&self.runtime_dir, &self.folder)?;
-                debug!("the lock could not be tried: {error}");
                 return Ok(None);
             }
+            Err(error) => return Err(error),
         };
         let Some(lock) = lock else { return Ok(None) };
         let began = Instant::now();
+        let mut delay = Duration::from_millis(2);
+        let mut is_ours = false;
         loop {
             match guard::try_hold(&self.folder) {
                 Attempt::Held(guard) => return Ok(Some((lock, guard))),
-                Attempt::Unknown if began.elapsed() > UNKNOWN_HOLDER => {
-                    warn!("the group goes without its guard name: somebody unknown holds it");
-                    return Ok(Some((lock, Guard::none())));
+                Attempt::Busy => is_ours = true,
+                Attempt::Unknown => {}
+            }
+            if began.elapsed() > GUARD_HELD {
+                if is_ours {
+                    let reason = "another process of this user leads this group and sees another folder at this path \
+                                  (another /tmp, as systemd's PrivateTmp makes one), or is frozen; give both the same \
+                                  processAgent.runtimeDir, or different group names";
+                    return Err(AgentError::RuntimeDir { path: self.folder.clone(), reason: reason.into() });
                 }
-                Attempt::Busy | Attempt::Unknown => {}
+                warn!("the group goes without its guard name: somebody unknown holds it");
+                return Ok(Some((lock, Guard::none())));
             }
             // The holder is dying, or its folder was removed and it is about to notice.
-            if self.pause(commands, Duration::from_millis(2)).await.is_break() || !lock.leads_to_path() {
+            if self.pause(commands, delay).await.is_break() || !lock.leads_to_path() {
                 return Ok(None);
             }
+            delay = (delay * 2).min(PATIENT);
         }
     }
 
@@ -230,16 +248,25 @@ impl Membership {
         let broker = Arc::new(Broker::new(epoch, self.me.clone(), self.context.clone()));
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
         self.inbox().tell(Notice::Elected { epoch, id: broker.id() });
-        let serving = tokio::spawn({
+        let socket = identity(&socket_path(&self.folder));
+        let mut serving = tokio::spawn({
             let broker = Arc::clone(&broker);
             async move { broker.serve(&listener).await }
         });
-        let flow = self.reign(epoch, &broker, &lock, guard, commands).await;
+        let flow = tokio::select! {
+            flow = self.reign(epoch, &broker, (&lock, socket), guard, commands) => flow,
+            _ = &mut serving => {
+                warn!("the broker of epoch {epoch} has failed, which is a mistake in @midwayjs/process-agent");
+                ControlFlow::Continue(())
+            }
+        };
         // JavaScript hears it before anybody else can become primary.
         self.inbox().tell(Notice::Leaderless);
         self.hand_over(&broker).await;
-        serving.abort();
-        let _ = serving.await;
+        if !serving.is_finished() {
+            serving.abort();
+            let _ = serving.await;
+        }
         // The lock is freed last: the next primary may start only when nobody reaches this one any more.
         drop(lock);
         Ok(flow)
@@ -249,7 +276,7 @@ impl Membership {
         &mut self,
         epoch: Epoch,
         broker: &Broker,
-        lock: &HeldLock,
+        (lock, socket): (&HeldLock, Option<(u64, u64)>),
         guard: &Guard,
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> ControlFlow<()> {
@@ -273,7 +300,7 @@ impl Membership {
                 _ = check.tick() => {}
                 () = guard.knocked() => {}
             }
-            if !lock.leads_to_path() {
+            if !lock.leads_to_path() || identity(&socket_path(&self.folder)) != socket {
                 warn!(
                     "the folder {} was removed or replaced: epoch {epoch} ends here",
                     self.folder.display()
@@ -302,6 +329,8 @@ impl Membership {
         let epoch = following.epoch;
         debug!("pid {} follows pid {} in epoch {epoch}", self.me.pid, following.primary.pid);
         let (say, mut said) = mpsc::unbounded_channel();
+        // It may have changed since the hello; saying it again does no harm.
+        let _ = say.send(Say::State(self.me.state));
         let context = self.context.clone();
         let mut followed = std::pin::pin!(following.follow(&context, &mut said));
         loop {
@@ -332,5 +361,22 @@ impl Membership {
                 }
             }
         }
+    }
+}
+
+/// Which file a path leads to: a socket that was removed can't be connected to any more.
+///
+/// # Platform-specific behaviour
+/// Windows: `None`; a named pipe can't be removed.
+fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
     }
 }

@@ -159,6 +159,10 @@ export class Membership implements EngineHost {
       if (this.decision.deployment === 'thread') {
         const { meetMainThread } = require('./engine/threads') as typeof import('./engine/threads');
         this.#endMeeting = await meetMainThread();
+        if (this.#closing) {
+          this.#endMeeting();
+          throw new ProcessAgentError('ERR_AGENT_CLOSED', 'The application was closed while it started.');
+        }
       }
       this.#engine = createEngine(this.decision, this.config, this, hasThreads => this.#decide(hasThreads));
       this.#forwardEvents(this.#engine);

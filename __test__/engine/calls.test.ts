@@ -191,6 +191,32 @@ test('more calls than maxPending are refused, and the others go on', async () =>
   expect(await worker.call('pid')).toBe(primary.pid);
 });
 
+test('a timed-out call takes no place of maxPending', async () => {
+  await processes.group(0);
+  const worker = processes.start({ config: { maxPending: 3 } });
+  await worker.started();
+  for (let i = 0; i < 4; i++) {
+    await expect(worker.run('call', 'never', [], { timeout: 30 })).rejects.toMatchObject({ code: 'ERR_AGENT_TIMEOUT' });
+  }
+  expect(await worker.call('echo', 1)).toBe(1);
+});
+
+test('a flood of calls leaves the primary time for its own timers', async () => {
+  const { primary, workers } = await processes.group(2);
+  for (const worker of workers) {
+    await worker.run('flood', 1000, 'spin', [0.05]);
+  }
+  // A turn takes 256 calls of 0.05 ms from each take; unbounded turns lasted for seconds.
+  expect(await primary.run<number>('lag', 2000)).toBeLessThan(700);
+});
+
+test('a batch of long texts in a small frame limit arrives', async () => {
+  const { workers } = await processes.group(1, { config: { maxPayload: 16_384 } });
+  const calls = Array.from({ length: 2000 }, (_, i) => ['echo', [`${i} ${'漢'.repeat(1000)}`]]);
+  const back = await workers[0].run<string[]>('callAll', calls);
+  expect(back.map(text => Number.parseInt(text, 10))).toEqual(Array.from({ length: 2000 }, (_, i) => i));
+});
+
 test('closing settles every call', async () => {
   const { workers } = await processes.group(1);
   const pending = workers[0].call('never').catch(error => error);

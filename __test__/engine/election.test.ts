@@ -98,6 +98,44 @@ test('a folder that is removed below a live primary does not make two primaries'
   expect(new Set(roles.map(each => each.epoch))).toEqual(new Set([next]));
 });
 
+test('a socket that is removed below a live primary makes an election, and new processes can join again', async () => {
+  const { rmSync } = await import('node:fs');
+  const { primary, workers } = await processes.group(1);
+  const { folder } = await primary.run<{ folder: string }>('explain');
+  const { epoch } = await primary.started();
+  rmSync(`${folder}/socket`);
+  const late = processes.start();
+  expect((await late.started()).epoch).toBeGreaterThan(epoch);
+  const roles = await Promise.all(
+    [primary, workers[0], late].map(async each => {
+      await each.until('the new epoch', told => told.epoch > epoch);
+      return each.run<{ role: string }>('role');
+    }),
+  );
+  expect(roles.filter(({ role }) => role === 'primary')).toHaveLength(1);
+});
+
+test('a runtime folder whose path is too long for a socket fails the start by name, at once', async () => {
+  const { join } = await import('node:path');
+  const { mkdirSync } = await import('node:fs');
+  const long = join(processes.runtimeDir, 'x'.repeat(100));
+  mkdirSync(long, { mode: 0o700 });
+  const member = processes.start({ config: { runtimeDir: long } });
+  const failed = await member.until('its failure', told => told.type === 'failed', 10_000);
+  expect(failed).toMatchObject({ code: 'ERR_AGENT_RUNTIME_DIR', message: expect.stringContaining(long) });
+});
+
+test('a process closes quickly while the primary is frozen', async () => {
+  const { primary } = await processes.group(0);
+  primary.child.kill('SIGSTOP');
+  const member = processes.start();
+  const trying = await member.until('its try', told => told.type === 'trying');
+  // Closing makes its start fail, and with that it ends.
+  member.child.send({ id: 0, command: 'close', args: [] });
+  await member.exited;
+  expect(now() - trying.at).toBeLessThan(1500);
+});
+
 test('two groups of one user never meet', async () => {
   const one = processes.start({ group: 'one' });
   const two = processes.start({ group: 'two' });

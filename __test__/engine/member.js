@@ -19,6 +19,10 @@ const methods = {
   pid: () => process.pid,
   echo: value => value,
   nothing: () => undefined,
+  spin: ms => {
+    const until = now() + ms;
+    while (now() < until) {}
+  },
   throwValue: value => {
     throw value;
   },
@@ -75,6 +79,24 @@ const commands = {
     while (now() < until) {}
     return engine.call(name, args);
   },
+  /** Calls without end, `count` at once; tells the parent when it is under way. */
+  flood: (count, name, args) => {
+    const again = () => engine.call(name, args).then(again, () => {});
+    for (let i = 0; i < count; i++) {
+      again();
+    }
+  },
+  /** The longest time that a timer came late, over `ms`. */
+  lag: async ms => {
+    const until = now() + ms;
+    let worst = 0;
+    while (now() < until) {
+      const began = now();
+      await new Promise(resolve => setTimeout(resolve, 5));
+      worst = Math.max(worst, now() - began - 5);
+    }
+    return worst;
+  },
   /** Whether `size` bytes come back as they were. */
   echoes: async (kind, size) => {
     const value = kind === 'text' ? 'xy'.repeat(size / 2) : Buffer.alloc(size, size % 251);
@@ -122,6 +144,7 @@ const hold = setInterval(() => {}, 1000);
 if (!process.env.IDLE) {
   process.on('disconnect', () => process.exit());
 }
+tell({ type: 'trying' });
 engine.start().then(
   () => {
     if (!process.env.STARTING) {

@@ -1,6 +1,7 @@
 //! The primary's Rust side: accepts members, knows who is there, and opens their call lanes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
@@ -25,6 +26,8 @@ pub struct Broker {
     epoch: Epoch,
     context: LaneContext,
     roster: Mutex<Roster>,
+    /// Handing over: nobody is welcome any more.
+    closing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,8 @@ impl Broker {
         primary.id = MemberId(1);
         primary.role = "primary".into();
         primary.joined_at = now_ms();
-        Self { epoch, context, roster: Mutex::new(Roster { primary, members: BTreeMap::new(), last_id: 1 }) }
+        let roster = Mutex::new(Roster { primary, members: BTreeMap::new(), last_id: 1 });
+        Self { epoch, context, roster, closing: AtomicBool::new(false) }
     }
 
     /// Our own id.
@@ -97,8 +101,9 @@ impl Broker {
         self.broadcast(&mut roster, None, &Message::State { id, state });
     }
 
-    /// Says the last word on every call lane; the lanes close when it is out.
+    /// Welcomes nobody any more, and says the last word on every call lane; the lanes close when it is out.
     pub fn finish(&self) -> Vec<Arc<Lane>> {
+        self.closing.store(true, Ordering::Relaxed);
         let lanes: Vec<_> = self.roster().members.values().filter_map(|entry| entry.lane.clone()).collect();
         for lane in &lanes {
             lane.finish(&self.context.inbox);
@@ -119,7 +124,12 @@ impl Broker {
 
     async fn shake_hands(&self, stream: Stream) -> Result<()> {
         let mut connection = Connection::accepted(stream)?;
-        match connection.next_message().await? {
+        let message = connection.next_message().await?;
+        if self.closing.load(Ordering::Relaxed) {
+            // It tries again, with the next primary.
+            return Err(AgentError::Disconnected);
+        }
+        match message {
             Message::Hello { protocol, member, max_payload } => {
                 self.control(connection, protocol, member, max_payload).await
             }
@@ -226,12 +236,16 @@ impl Broker {
             let roster = self.roster();
             let entry = roster.members.get(&id).filter(|entry| entry.token == token && entry.lane.is_none());
             let entry = entry.ok_or_else(|| AgentError::BadFrame(format!("no welcome for member {id}")))?;
-            Peer { id, max_payload: entry.max_payload }
+            Peer { calls_us: true, id, max_payload: entry.max_payload }
         };
         connection.send(&Message::CallsOpen, self.epoch).await?;
         let open = lane::open(connection.into_parts(), self.epoch, peer, &self.context)?;
         if let Some(entry) = self.roster().members.get_mut(&id) {
             entry.lane = Some(Arc::clone(&open.lane));
+        }
+        if self.closing.load(Ordering::Relaxed) {
+            // It came between: nothing of it was accepted.
+            open.lane.finish(&self.context.inbox);
         }
         let outcome = open.run().await;
         // Either connection's end is the member's: its control task ends when its outbox is gone.

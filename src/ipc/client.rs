@@ -78,7 +78,7 @@ impl Following {
         let Self { epoch, id, primary, mut control, calls, max_payload } = self;
         let inbox = Arc::clone(&context.inbox);
         inbox.tell(Notice::Following { epoch, id, primary: primary.clone() });
-        let peer = Peer { id: primary.id, max_payload };
+        let peer = Peer { calls_us: false, id: primary.id, max_payload };
         let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, context)?;
         if primary.state == MemberState::Ready {
             inbox.tell(Notice::PrimaryReady { epoch });

@@ -197,6 +197,14 @@ impl Lanes {
         self.lock().get(&id).cloned()
     }
 
+    /// Says the last word on every lane.
+    pub fn finish(&self, inbox: &Inbox) {
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        for lane in open {
+            lane.finish(inbox);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u32, Arc<Lane>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,6 +224,8 @@ pub struct LaneContext {
 /// What is known of the other end when a lane opens.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
+    /// It makes the calls, and this end is the primary.
+    pub calls_us: bool,
     /// Its id in this tenure.
     pub id: MemberId,
     /// The largest payload that it takes.
@@ -249,6 +259,7 @@ pub fn open(
         lane: lane.id,
         epoch,
         peer: peer.id,
+        calls_us: peer.calls_us,
         max_payload: peer.max_payload,
     });
     Ok(OpenLane { lane, stream, reader, context: context.clone() })

@@ -20,7 +20,7 @@ use {
     std::io,
     std::os::fd::OwnedFd,
     std::os::linux::net::SocketAddrExt,
-    std::os::unix::net::{SocketAddr, UnixListener, UnixStream},
+    std::os::unix::net::{SocketAddr, UnixListener},
 };
 
 /// What came of trying to bind the name.
@@ -67,9 +67,7 @@ fn bind(name: &str) -> io::Result<tokio::net::UnixListener> {
 /// Connects to the holder, which wakes it, and looks whose it is.
 #[cfg(target_os = "linux")]
 fn who_holds(name: &str) -> Attempt {
-    let holder = SocketAddr::from_abstract_name(name)
-        .and_then(|address| UnixStream::connect_addr(&address))
-        .and_then(|stream| Stream::from(OwnedFd::from(stream)).peer_creds());
+    let holder = connect(name).and_then(|stream| Stream::from(stream).peer_creds());
     match holder.map(|creds| creds.euid()) {
         Ok(Some(user)) if user == rustix::process::geteuid().as_raw() => Attempt::Busy,
         Ok(user) => {
@@ -85,6 +83,16 @@ fn who_holds(name: &str) -> Attempt {
 #[must_use]
 pub fn try_hold(_folder: &Path) -> Attempt {
     Attempt::Held(Guard::none())
+}
+
+/// Never waits: a holder that is frozen lets its queue fill up.
+#[cfg(target_os = "linux")]
+fn connect(name: &str) -> io::Result<OwnedFd> {
+    use rustix::net::{connect, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&stream, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+    Ok(stream)
 }
 
 impl Guard {

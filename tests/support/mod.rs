@@ -53,11 +53,21 @@ impl Member {
         })
     }
 
+    fn take_all(&mut self) {
+        loop {
+            let (items, left) = self.agent.take();
+            let now = Instant::now();
+            self.told.extend(items.into_iter().map(|item| (now, item)));
+            if !left {
+                break;
+            }
+        }
+    }
+
     /// Takes what is there, without waiting.
     pub fn take(&mut self) {
         while self.woken.try_recv().is_ok() {
-            let now = Instant::now();
-            self.told.extend(self.agent.take().into_iter().map(|item| (now, item)));
+            self.take_all();
         }
     }
 
@@ -70,8 +80,7 @@ impl Member {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(self.woken.recv_timeout(left).is_ok(), "waited for {what}; told: {:#?}", self.told);
-            let now = Instant::now();
-            self.told.extend(self.agent.take().into_iter().map(|item| (now, item)));
+            self.take_all();
         }
     }
 
@@ -124,8 +133,7 @@ impl Member {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(self.woken.recv_timeout(left).is_ok(), "waited for lane {nth}; told: {:#?}", self.told);
-            let now = Instant::now();
-            self.told.extend(self.agent.take().into_iter().map(|item| (now, item)));
+            self.take_all();
         }
     }
 }

@@ -27,13 +27,21 @@ export class IncomingCalls {
 
   /** Calls that came on `lane`. */
   receive(lane: IncomingLane, payload: string | Buffer): void {
-    readCalls(payload, (id, name, args) => {
-      if (this.#refusing) {
-        this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
-      } else {
-        this.#run(lane, id, name, args);
-      }
-    });
+    readCalls(
+      payload,
+      (id, name, args) => {
+        if (this.#refusing) {
+          this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
+        } else {
+          this.#run(lane, id, name, args);
+        }
+      },
+      (id, name, cause) => {
+        const message = `${name}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
+        const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
+        this.#reply(lane, encodeThrown(lane, id, error));
+      },
+    );
   }
 
   /** Accepts nothing more; resolves when what was accepted is answered, or after `timeout` ms. */
@@ -63,13 +71,15 @@ export class IncomingCalls {
   #run(lane: IncomingLane, id: number, name: string, args: unknown[]): void {
     this.#running++;
     let result: unknown;
+    let isPromise: boolean;
     try {
       result = this.host.invoke(name, args);
+      isPromise = typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function';
     } catch (error) {
       this.#finish(lane, encodeThrown(lane, id, error));
       return;
     }
-    if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function') {
+    if (isPromise) {
       Promise.resolve(result).then(
         value => this.#finish(lane, this.#encodeValue(lane, id, name, value)),
         error => this.#finish(lane, encodeThrown(lane, id, error)),

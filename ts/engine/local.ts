@@ -19,6 +19,9 @@ import { closedError, OutgoingCalls, Thrown } from './outgoing';
 /** Longer than any process lives: a timer that only keeps the event loop alive. */
 const FOREVER = 2 ** 31 - 1;
 
+/** What an engine that is closing still has to hear. */
+const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'log', 'lane-closed', 'leaderless']);
+
 interface Question<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
@@ -61,7 +64,6 @@ export class LocalEngine implements Engine {
       this.#end = resolve;
     });
     this.group = decision.group;
-    this.#keepAlive = setInterval(() => {}, FOREVER).unref();
     this.#outgoing = new OutgoingCalls(
       config,
       () => this.#whyNoPrimary(),
@@ -82,8 +84,9 @@ export class LocalEngine implements Engine {
         waitForPreferred: decision.waitForPreferred,
         maxPayload: config.maxPayload,
       },
-      () => this.#agent.take(this.#onFrame, this.#onNotice),
+      this.#takeSoon,
     );
+    this.#keepAlive = setInterval(() => {}, FOREVER).unref();
   }
 
   start(): Promise<void> {
@@ -177,11 +180,15 @@ export class LocalEngine implements Engine {
       // Whoever is left is stopping too, or may not lead: until the end this process answers best.
       return;
     }
-    await this.#incoming.refuse(this.config.stopTimeout);
-    this.role = 'worker';
     const gone = new Promise<void>(resolve => {
       this.#whenLeaderless = resolve;
     });
+    await this.#incoming.refuse(this.config.stopTimeout);
+    if (this.role === 'primary') {
+      // Said here, where frames are taken: the count of what was accepted is exact.
+      this.#agent.finishLanes();
+      this.role = 'worker';
+    }
     this.#agent.handOver();
     this.#holdProcess(1);
     await gone;
@@ -208,6 +215,20 @@ export class LocalEngine implements Engine {
 
   // ----- what the Rust side tells; neither function may throw
 
+  /**
+   * A bounded part in each turn of the event loop. Not in the wake-up itself: Node runs wake-ups that come while it
+   * runs one in the same turn, so that a flood of calls would keep timers and sockets waiting for seconds.
+   */
+  readonly #takeSoon = (): void => {
+    setImmediate(this.#take);
+  };
+
+  readonly #take = (): void => {
+    if (this.#agent.take(this.#onFrame, this.#onNotice)) {
+      setImmediate(this.#take);
+    }
+  };
+
   readonly #onFrame = (lane: number, kind: number, _epoch: number, payload: string | Buffer): void => {
     try {
       if (kind === FrameKind.Replies) {
@@ -232,6 +253,9 @@ export class LocalEngine implements Engine {
   };
 
   #heed(notice: Notice): void {
+    if (this.#closed && !HEEDED_WHEN_CLOSED.has(notice.type)) {
+      return;
+    }
     switch (notice.type) {
       case 'elected':
         this.#becomePrimary(notice.epoch);
@@ -277,6 +301,11 @@ export class LocalEngine implements Engine {
         this.#fail(new ProcessAgentError(notice.code as AgentErrorCode, notice.message, { outcome: 'not-sent' }));
         break;
       case 'closed':
+        this.#loseLeader();
+        if (!this.#closed) {
+          // It has failed: nobody may take this process for a member any more.
+          this.role = undefined;
+        }
         this.#end();
         break;
     }
@@ -318,8 +347,8 @@ export class LocalEngine implements Engine {
     this.#whenLeaderless = undefined;
   }
 
-  #openLane({ lane, epoch, maxPayload }: { lane: number; epoch: number; maxPayload: number }): void {
-    if (this.role === 'primary') {
+  #openLane({ lane, epoch, maxPayload, callsUs }: Notice & { type: 'lane-open' }): void {
+    if (callsUs) {
       const send = (payload: Encoded) => this.#send(lane, FrameKind.Replies, payload);
       this.#members.set(lane, { id: lane, maxPayload, send });
     } else {

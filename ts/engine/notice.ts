@@ -6,7 +6,7 @@ export type Notice =
   | { type: 'following'; epoch: number; id: number; primary: Member }
   | { type: 'leaderless' }
   | { type: 'primary-ready'; epoch: number }
-  | { type: 'lane-open'; lane: number; epoch: number; peer: number; maxPayload: number }
+  | { type: 'lane-open'; lane: number; epoch: number; peer: number; callsUs: boolean; maxPayload: number }
   | { type: 'lane-closed'; lane: number; written: number; accepted: number | null }
   | { type: 'member-joined'; member: Member }
   | { type: 'member-left'; member: Member }

@@ -26,7 +26,7 @@ interface Call {
   /** The order in which calls were made. */
   readonly order: number;
   readonly name: string;
-  readonly args: Encoded;
+  args: Encoded;
   readonly size: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -37,6 +37,7 @@ interface Call {
   abandoned: boolean;
   deadline: NodeJS.Timeout | undefined;
   waiting: NodeJS.Timeout | undefined;
+  waitsUntil: number | undefined;
 }
 
 export class OutgoingCalls {
@@ -94,6 +95,7 @@ export class OutgoingCalls {
         abandoned: false,
         deadline: undefined,
         waiting: undefined,
+        waitsUntil: undefined,
       };
       this.#slots[call.id] = call;
       if (this.#count++ === 0) {
@@ -137,13 +139,28 @@ export class OutgoingCalls {
 
   /** Replies that came on `lane`. */
   receive(lane: number, payload: string | Buffer): void {
-    readReplies(payload, (id, status, value) => {
+    // A reply belongs to the lane that its call was sent on; anything else is late, or wrong.
+    const callOf = (id: number) => {
       const call = this.#slots[id];
-      // A reply belongs to the lane that its call was sent on; anything else is late, or wrong.
-      if (call && call.lane === lane && call.frame > 0) {
-        this.#settle(call, status, value);
-      }
-    });
+      return call && call.lane === lane && call.frame > 0 ? call : undefined;
+    };
+    readReplies(
+      payload,
+      (id, status, value) => {
+        const call = callOf(id);
+        if (call) {
+          this.#settle(call, status, value);
+        }
+      },
+      (id, cause) => {
+        const call = callOf(id);
+        if (call) {
+          this.#release(call);
+          const message = `${call.name}: this process (Node ${process.version}) can't read the result: ${cause}`;
+          call.reject(new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause }));
+        }
+      },
+    );
   }
 
   /**
@@ -266,22 +283,30 @@ export class OutgoingCalls {
   }
 
   #wait(call: Call): void {
-    call.waiting ??= setTimeout(() => {
-      this.#drop(call);
-      call.reject(
-        new ProcessAgentError(
-          'ERR_AGENT_NO_PRIMARY',
-          `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`,
-          { outcome: 'not-sent' },
-        ),
-      );
-    }, this.limits.readyTimeout);
+    // Counted from the first wait, however often it is sent and comes back.
+    call.waitsUntil ??= Date.now() + this.limits.readyTimeout;
+    call.waiting ??= setTimeout(
+      () => {
+        this.#drop(call);
+        call.reject(
+          new ProcessAgentError(
+            'ERR_AGENT_NO_PRIMARY',
+            `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`,
+            { outcome: 'not-sent' },
+          ),
+        );
+      },
+      Math.max(0, call.waitsUntil - Date.now()),
+    );
   }
 
   #expire(call: Call, timeout: number): void {
     const outcome = call.lane ? 'unknown' : 'not-sent';
     if (call.lane) {
+      // Nobody waits for it any more; only its number stays taken, until no reply to it can come.
       call.abandoned = true;
+      call.args = '';
+      this.#countDown();
     } else {
       this.#drop(call);
     }
@@ -324,6 +349,12 @@ export class OutgoingCalls {
     clearTimeout(call.waiting);
     this.#slots[call.id] = undefined;
     this.#free.push(call.id);
+    if (!call.abandoned) {
+      this.#countDown();
+    }
+  }
+
+  #countDown(): void {
     if (--this.#count === 0) {
       this.keepAlive(false);
     }

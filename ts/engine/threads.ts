@@ -18,16 +18,25 @@ type Word = 'thread-joining' | 'main-joining' | 'main-joined' | 'main-started';
 
 /** The main thread's side: `join` is called once, when the first thread joins. Returns what ends the meeting. */
 export function meetThreads(join: () => Promise<void>): () => void {
-  const channel = open(async word => {
+  let ended = false;
+  const say = (word: Word) => {
+    if (!ended) {
+      channel.postMessage(word);
+    }
+  };
+  const channel = open(word => {
     if (word === 'thread-joining') {
-      channel.postMessage('main-joining' satisfies Word);
-      await join();
-      channel.postMessage('main-joined' satisfies Word);
+      say('main-joining');
+      // Also when it could not join: the thread need not wait for it then.
+      join().finally(() => say('main-joined'));
     }
   });
   // Threads that joined before this application started come to know of it.
-  channel.postMessage('main-started' satisfies Word);
-  return () => channel.close();
+  say('main-started');
+  return () => {
+    ended = true;
+    channel.close();
+  };
 }
 
 /** A thread's side: resolves when it may join. Returns what ends the meeting. */

@@ -140,9 +140,7 @@ export class UpgradingEngine implements Engine {
       if (this.#ready) {
         next.markReady();
       }
-      if (next.role) {
-        this.events.emit(next.role, { epoch: next.epoch });
-      }
+      this.#tell(next);
     } catch (err) {
       // Going on alone would be a second primary beside the one that the workers elect.
       this.#failure = new ProcessAgentError(
@@ -152,6 +150,17 @@ export class UpgradingEngine implements Engine {
       );
       this.#logger.error('[process-agent] %s', this.#failure.message);
       await this.#current.close();
+    }
+  }
+
+  /** What happened before anybody listened to the new engine. A listener that throws is not a failure to join. */
+  #tell(engine: Engine): void {
+    try {
+      if (engine.role) {
+        (this.events as EventEmitter).emit(engine.role, { epoch: engine.epoch });
+      }
+    } catch (err) {
+      this.#logger.error('[process-agent] a listener has failed', err);
     }
   }
 

@@ -26,8 +26,8 @@ export const Status = {
   NotAccepted: 3,
 } as const;
 
-/** A batch stops growing at this many characters. */
-export const BATCH_SIZE = 1024 * 1024;
+/** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
+export const BATCH_SIZE = 512 * 1024;
 
 /** One call as text, to be joined with others. */
 export function callText(id: number, quotedName: string, args: string): string {
@@ -54,18 +54,33 @@ export function replyBytes(id: number, status: number, value: Buffer): Buffer {
   return Buffer.concat([head, value]);
 }
 
-/** Gives each call of a frame to `take`. Throws when the frame is none. */
-export function readCalls(payload: string | Buffer, take: (id: number, name: string, args: unknown[]) => void): void {
+/**
+ * Gives each call of a frame to `take`, or to `refuse` one whose arguments can't be read. Throws when the frame is none.
+ */
+export function readCalls(
+  payload: string | Buffer,
+  take: (id: number, name: string, args: unknown[]) => void,
+  refuse: (id: number, name: string, reason: unknown) => void,
+): void {
   if (typeof payload !== 'string') {
     if (payload.length < 6) {
       throw malformed('calls');
     }
     const end = 6 + payload.readUInt16LE(4);
-    const args = payload.length >= end ? decodeBytes(payload.subarray(end)) : undefined;
-    if (!Array.isArray(args)) {
-      throw malformed('calls');
+    const id = payload.readUInt32LE(0);
+    const name = payload.toString('utf8', 6, end);
+    let args: unknown;
+    try {
+      args = decodeBytes(payload.subarray(end));
+      if (!Array.isArray(args)) {
+        throw malformed('calls');
+      }
+    } catch (error) {
+      // Written by another version of V8, for one. Its caller waits for an answer.
+      refuse(id, name, error);
+      return;
     }
-    take(payload.readUInt32LE(0), payload.toString('utf8', 6, end), args);
+    take(id, name, args as unknown[]);
     return;
   }
   const batch = readBatch(payload, 'calls');
@@ -79,16 +94,25 @@ export function readCalls(payload: string | Buffer, take: (id: number, name: str
   }
 }
 
-/** Gives each reply of a frame to `take`. Throws when the frame is none. */
+/** Gives each reply of a frame to `take`, or to `refuse` one that can't be read. Throws when the frame is none. */
 export function readReplies(
   payload: string | Buffer,
   take: (id: number, status: number, value: unknown) => void,
+  refuse: (id: number, reason: unknown) => void,
 ): void {
   if (typeof payload !== 'string') {
     if (payload.length < 6) {
       throw malformed('replies');
     }
-    take(payload.readUInt32LE(0), payload.readUInt8(4), decodeBytes(payload.subarray(5)));
+    const id = payload.readUInt32LE(0);
+    let value: unknown;
+    try {
+      value = decodeBytes(payload.subarray(5));
+    } catch (error) {
+      refuse(id, error);
+      return;
+    }
+    take(id, payload.readUInt8(4), value);
     return;
   }
   const batch = readBatch(payload, 'replies');
