@@ -184,6 +184,10 @@ export class Membership implements EngineHost {
 
   async #close(): Promise<void> {
     const lived = this.phase === 'live';
+    if (lived) {
+      // Requests that came before the stop may still be waiting for a call, and go on to make others.
+      await this.#engine?.drained?.();
+    }
     this.phase = 'closed';
     const index = state.memberships.indexOf(this);
     if (index >= 0) {

@@ -217,6 +217,15 @@ test('a batch of long texts in a small frame limit arrives', async () => {
   expect(back.map(text => Number.parseInt(text, 10))).toEqual(Array.from({ length: 2000 }, (_, i) => i));
 });
 
+test('a process that stops has its own calls answered first', async () => {
+  const { workers } = await processes.group(1);
+  const [worker] = workers;
+  const pending = worker.call('after', 400, 'answered');
+  await worker.call('pid');
+  await worker.run('stop');
+  expect(await pending).toBe('answered');
+});
+
 test('closing settles every call', async () => {
   const { workers } = await processes.group(1);
   const pending = workers[0].call('never').catch(error => error);

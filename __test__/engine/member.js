@@ -70,6 +70,11 @@ const commands = {
   explain: () => engine.explain(),
   handOver: () => engine.handOver(),
   close: () => engine.close(),
+  stop: async () => {
+    await engine.handOver();
+    await engine.drained();
+    await engine.close();
+  },
   call: (name, args, options) => engine.call(name, args, options),
   callAll: calls => Promise.all(calls.map(([name, args]) => engine.call(name, args))),
   /** Makes a call after the event loop has been blocked: what happened meanwhile is not known here yet. */

@@ -39,6 +39,11 @@ export interface Engine {
   explain(): Explanation;
   /** The application is stopping: give up being primary, take no calls any more, go on making them. */
   handOver(): Promise<void>;
+  /**
+   * After `handOver()`: resolves when the calls that are under way here, made or accepted, are answered, or when
+   * `stopTimeout` has passed since the hand-over began.
+   */
+  drained?(): Promise<void>;
   /** Leave the group and free everything. Calls still pending reject with ERR_AGENT_CLOSED. Idempotent. */
   close(): Promise<void>;
 }

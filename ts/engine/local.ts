@@ -45,6 +45,8 @@ export class LocalEngine implements Engine {
   #primary: Member | undefined;
   #primaryReady = false;
   #closed = false;
+  /** When a stop that has begun must not wait any longer; ms since 1970. */
+  #stopUntil = 0;
   #request = 0;
   readonly #questions = new Map<number, Question<Member[]>>();
   readonly #whenReady = new Set<Question<void>>();
@@ -172,6 +174,7 @@ export class LocalEngine implements Engine {
   }
 
   async handOver(): Promise<void> {
+    this.#stopUntil = Date.now() + this.config.stopTimeout;
     if (this.role !== 'primary') {
       this.#agent.handOver();
       return;
@@ -193,6 +196,14 @@ export class LocalEngine implements Engine {
     this.#holdProcess(1);
     await gone;
     this.#holdProcess(-1);
+  }
+
+  async drained(): Promise<void> {
+    const left = this.#stopUntil - Date.now();
+    if (left > 0) {
+      const accepted = this.role === 'primary' ? this.#incoming.refuse(left) : undefined;
+      await Promise.all([this.#outgoing.idle(left), accepted]);
+    }
   }
 
   async close(): Promise<void> {

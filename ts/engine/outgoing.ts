@@ -50,6 +50,7 @@ export class OutgoingCalls {
   #lane: OutgoingLane | undefined;
   #flushing = false;
   #closed = false;
+  #whenIdle: (() => void) | undefined;
 
   constructor(
     private readonly limits: OutgoingLimits,
@@ -61,6 +62,19 @@ export class OutgoingCalls {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Resolves when no call is pending, or after `timeout` ms. */
+  async idle(timeout: number): Promise<void> {
+    if (this.#count > 0) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, timeout);
+        this.#whenIdle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
   }
 
   /** Makes a call. It waits for a lane, at most `readyTimeout`. */
@@ -357,6 +371,8 @@ export class OutgoingCalls {
   #countDown(): void {
     if (--this.#count === 0) {
       this.keepAlive(false);
+      this.#whenIdle?.();
+      this.#whenIdle = undefined;
     }
   }
 }

@@ -92,6 +92,10 @@ export class UpgradingEngine implements Engine {
     await this.#current.handOver();
   }
 
+  async drained(): Promise<void> {
+    await this.#current.drained?.();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopWatching();
