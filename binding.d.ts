@@ -42,8 +42,6 @@ export declare class NativeAgent {
    * When `kind` is none.
    */
   sendBytes(lane: number, kind: number, bytes: Buffer): number
-  /** How many bytes wait in a lane because its other end doesn't read. */
-  queuedBytes(lane: number): number
   /** This process's own start-up has finished. */
   ready(): void
   /** Asks who is in the group; a notice `members` with the same number answers. */

@@ -123,12 +123,6 @@ impl Agent {
         self.lanes.finish(&self.inbox);
     }
 
-    /// How many bytes wait in a lane because its other end doesn't read.
-    #[must_use]
-    pub fn queued_bytes(&self, lane: u32) -> usize {
-        self.lanes.get(lane).map_or(0, |lane| lane.queued_bytes())
-    }
-
     /// Leaves the group and waits for the thread to end, which takes milliseconds.
     pub fn end(&self) {
         self.tell(Command::Leave);

@@ -68,12 +68,6 @@ impl AgentError {
             Self::ForeignUser { .. } | Self::BadFrame(_) | Self::Io(_) => "ERR_AGENT_INTERNAL",
         }
     }
-
-    /// Whether trying again can't help, so that the start has to fail.
-    #[must_use]
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::RuntimeDir { .. } | Self::Lock { .. } | Self::Listen { .. } | Self::Refused(_))
-    }
 }
 
 /// The crate's result.

@@ -123,12 +123,6 @@ impl NativeAgent {
         self.send(lane, kind, Codec::Bytes, &bytes)
     }
 
-    /// How many bytes wait in a lane because its other end doesn't read.
-    #[napi(catch_unwind)]
-    pub fn queued_bytes(&self, lane: u32) -> f64 {
-        callback::number(self.agent.queued_bytes(lane) as u64)
-    }
-
     /// This process's own start-up has finished.
     #[napi(catch_unwind)]
     pub fn ready(&self) {

@@ -26,11 +26,6 @@ export function decode(encoded: Encoded): unknown {
   return typeof encoded === 'string' ? JSON.parse(encoded) : deserialize(encoded);
 }
 
-/** The value in structured-clone bytes. */
-export function decodeBytes(bytes: Buffer): unknown {
-  return deserialize(bytes);
-}
-
 /** How many bytes an encoded value takes at the most; exact when that is over `limit`. */
 export function sizeOf(encoded: Encoded, limit: number): number {
   if (typeof encoded !== 'string') {

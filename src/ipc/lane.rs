@@ -49,7 +49,6 @@ pub struct Lane {
 struct State {
     /// What could not be written at once.
     queue: VecDeque<Chunk>,
-    queued_bytes: usize,
     /// The writer task holds a chunk that is not in the queue any more.
     writing: bool,
     /// Frames given to [`Lane::send`].
@@ -104,12 +103,6 @@ impl Lane {
         Some(state.sent)
     }
 
-    /// How many bytes wait because the other end doesn't read as fast as we write.
-    #[must_use]
-    pub fn queued_bytes(&self) -> usize {
-        self.state().queued_bytes
-    }
-
     fn enqueue(&self, state: &mut State, kind: Kind, codec: Codec, payload: &[u8]) {
         let mut bytes = Vec::new();
         frame::encode(&mut bytes, kind, codec, self.epoch, payload);
@@ -119,7 +112,6 @@ impl Lane {
             state.written += 1;
             return;
         }
-        state.queued_bytes += bytes.len() - from;
         state.queue.push_back(Chunk { bytes, from });
         self.queued.notify_one();
     }
@@ -169,7 +161,6 @@ impl Lane {
         let mut state = self.state();
         state.phase = Phase::Closed;
         state.queue.clear();
-        state.queued_bytes = 0;
         state.written
     }
 
@@ -355,7 +346,6 @@ async fn write(stream: &Stream, lane: &Lane) -> Result<()> {
                 }
                 let mut state = lane.state();
                 state.written += 1;
-                state.queued_bytes = state.queued_bytes.saturating_sub(chunk.bytes.len() - chunk.from);
             }
             (None, Phase::Open) => lane.queued.notified().await,
             (None, Phase::Finishing | Phase::Closed) => return Ok(()),

@@ -11,7 +11,7 @@
  *
  * What arrives comes from another process: the shape is checked before anything is believed.
  */
-import { decodeBytes, type Encoded } from '../codec';
+import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 
 /** How a call ended, as the reply says it. */
@@ -71,7 +71,7 @@ export function readCalls(
     const name = payload.toString('utf8', 6, end);
     let args: unknown;
     try {
-      args = decodeBytes(payload.subarray(end));
+      args = decode(payload.subarray(end));
       if (!Array.isArray(args)) {
         throw malformed('calls');
       }
@@ -107,7 +107,7 @@ export function readReplies(
     const id = payload.readUInt32LE(0);
     let value: unknown;
     try {
-      value = decodeBytes(payload.subarray(5));
+      value = decode(payload.subarray(5));
     } catch (error) {
       refuse(id, error);
       return;
