@@ -1,11 +1,15 @@
 /** The component's configuration: its defaults, and what is refused at start. */
 import { isAbsolute } from 'node:path';
 import { ProcessAgentError } from './errors';
-import type { ProcessAgentConfig } from './interface';
+import type { PrimaryConfig, ProcessAgentConfig } from './interface';
 
 /** The configuration with every default filled in. */
-export type ResolvedConfig = Required<Omit<ProcessAgentConfig, 'group' | 'runtimeDir'>> &
-  Pick<ProcessAgentConfig, 'group' | 'runtimeDir'>;
+export type ResolvedConfig = Required<Omit<ProcessAgentConfig, Optional | 'primary'>> & {
+  primary: Required<PrimaryConfig>;
+} & Pick<ProcessAgentConfig, Optional>;
+
+/** Keys whose default depends on the process. */
+type Optional = 'group' | 'runtimeDir' | 'strictCopy';
 
 export const DEFAULTS = {
   candidate: true,
@@ -13,14 +17,23 @@ export const DEFAULTS = {
   stopTimeout: 1_200,
   maxPayload: 64 * 1024 * 1024,
   maxPending: 10_000,
+  maxPendingBytes: 256 * 1024 * 1024,
+  primary: { maxBlocked: 30_000, onFrozen: 'wait' },
 } as const;
 
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
 /** The longest that a timer of Node can wait; beyond it, it would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** For each key, what is allowed, in words, and whether a value is. */
-const RULES: { [key in keyof Required<ProcessAgentConfig>]: { allowed: string; test(value: unknown): boolean } } = {
+/** What is allowed, in words, and whether a value is. */
+interface Rule {
+  allowed: string;
+  test(value: unknown): boolean;
+}
+
+type Rules<T> = { [key in keyof Required<T>]: Rule | Rules<Required<T>[key]> };
+
+const RULES: Rules<ProcessAgentConfig> = {
   group: {
     allowed: '1 to 100 characters of A-Z a-z 0-9 . _ : @ -',
     test: value => typeof value === 'string' && GROUP_NAME.test(value),
@@ -34,6 +47,12 @@ const RULES: { [key in keyof Required<ProcessAgentConfig>]: { allowed: string; t
   stopTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
   maxPayload: wholeNumber(1, 1024 ** 3, 'bytes'),
   maxPending: wholeNumber(1, 1_000_000, 'calls'),
+  maxPendingBytes: wholeNumber(1, 2 ** 40, 'bytes'),
+  primary: {
+    maxBlocked: wholeNumber(100, MAX_TIMER_MS, 'milliseconds'),
+    onFrozen: oneOf('wait', 'kill'),
+  },
+  strictCopy: oneOf('off', 'warn', 'error'),
 };
 
 /**
@@ -41,38 +60,55 @@ const RULES: { [key in keyof Required<ProcessAgentConfig>]: { allowed: string; t
  * Throws `ERR_AGENT_CONFIG`, naming the key, what was given and what is allowed.
  */
 export function resolveConfig(raw: unknown): ResolvedConfig {
-  if (raw === undefined) {
-    return { ...DEFAULTS };
-  }
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    throw refuse('processAgent', raw, 'an object');
-  }
-  const given: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(raw)) {
-    if (!Object.hasOwn(RULES, key)) {
-      const nearest = nearestKey(key);
-      throw new ProcessAgentError(
-        'ERR_AGENT_CONFIG',
-        `Unknown configuration key processAgent.${shorten(key)}. ` +
-          (nearest ? `Did you mean processAgent.${nearest}?` : `Known keys: ${Object.keys(RULES).join(', ')}.`),
-      );
-    }
-    if (value === undefined) {
-      continue;
-    }
-    const rule = RULES[key as keyof ProcessAgentConfig];
-    if (!rule.test(value)) {
-      throw refuse(`processAgent.${key}`, value, rule.allowed);
-    }
-    given[key] = value;
-  }
-  return { ...DEFAULTS, ...given };
+  return check('processAgent', raw, RULES, DEFAULTS) as unknown as ResolvedConfig;
 }
 
-function wholeNumber(min: number, max: number, unit: string) {
+function check(path: string, raw: unknown, rules: object, defaults: object): Record<string, unknown> {
+  const resolved: Record<string, unknown> = { ...defaults };
+  if (raw === undefined) {
+    return resolved;
+  }
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    throw refuse(path, raw, 'an object');
+  }
+  for (const [key, value] of Object.entries(raw)) {
+    if (!Object.hasOwn(rules, key)) {
+      const nearest = nearestKey(key, rules);
+      throw new ProcessAgentError(
+        'ERR_AGENT_CONFIG',
+        `Unknown configuration key ${path}.${shorten(key)}. ` +
+          (nearest ? `Did you mean ${path}.${nearest}?` : `Known keys: ${Object.keys(rules).join(', ')}.`),
+      );
+    }
+    const rule = (rules as Record<string, object>)[key];
+    if (!isRule(rule)) {
+      resolved[key] = check(`${path}.${key}`, value, rule, resolved[key] as object);
+    } else if (value !== undefined) {
+      if (!rule.test(value)) {
+        throw refuse(`${path}.${key}`, value, rule.allowed);
+      }
+      resolved[key] = value;
+    }
+  }
+  return resolved;
+}
+
+function isRule(rule: object): rule is Rule {
+  return typeof (rule as Partial<Rule>).test === 'function';
+}
+
+function oneOf(...values: string[]): Rule {
+  const quoted = values.map(value => `'${value}'`);
+  return {
+    allowed: `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`,
+    test: value => typeof value === 'string' && values.includes(value),
+  };
+}
+
+function wholeNumber(min: number, max: number, unit: string): Rule {
   return {
     allowed: `a whole number of ${unit} from ${min} to ${max}`,
-    test: (value: unknown) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+    test: value => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
   };
 }
 
@@ -99,11 +135,11 @@ function shorten(text: string): string {
   return text.length <= 60 ? text : `${text.slice(0, 40)}… (${text.length} characters)`;
 }
 
-function nearestKey(key: string): string | undefined {
+function nearestKey(key: string, rules: object): string | undefined {
   let nearest: string | undefined;
   // Beyond that it is a guess, not a typing error.
   let least = key.length > 6 ? 4 : 3;
-  for (const known of Object.keys(RULES)) {
+  for (const known of Object.keys(rules)) {
     const distance = editDistance(key.slice(0, 60).toLowerCase(), known.toLowerCase());
     if (distance < least) {
       least = distance;

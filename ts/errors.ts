@@ -4,6 +4,7 @@
  * is run to make it.
  */
 import { types } from 'node:util';
+import type { MemberOutcome } from './interface';
 
 export type AgentErrorCode =
   | 'ERR_AGENT_CONFIG'
@@ -12,6 +13,10 @@ export type AgentErrorCode =
   | 'ERR_AGENT_CLOSED'
   | 'ERR_AGENT_NO_PRIMARY'
   | 'ERR_AGENT_PRIMARY_LOST'
+  | 'ERR_AGENT_PRIMARY_FROZEN'
+  | 'ERR_AGENT_MEMBER_LOST'
+  | 'ERR_AGENT_PARTIAL'
+  | 'ERR_AGENT_ABORTED'
   | 'ERR_AGENT_TIMEOUT'
   | 'ERR_AGENT_UNKNOWN_METHOD'
   | 'ERR_AGENT_AMBIGUOUS'
@@ -33,12 +38,21 @@ export type CallOutcome = 'not-sent' | 'unknown' | 'executed';
 export class ProcessAgentError extends Error {
   readonly code: AgentErrorCode;
   declare readonly outcome?: CallOutcome;
+  /** Of `ERR_AGENT_PARTIAL`: what each member made of it. */
+  declare readonly outcomes?: MemberOutcome[];
 
-  constructor(code: AgentErrorCode, message: string, options?: { outcome?: CallOutcome; cause?: unknown }) {
+  constructor(
+    code: AgentErrorCode,
+    message: string,
+    options?: { outcome?: CallOutcome; outcomes?: MemberOutcome[]; cause?: unknown },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     if (options?.outcome !== undefined) {
       this.outcome = options.outcome;
+    }
+    if (options?.outcomes !== undefined) {
+      this.outcomes = options.outcomes;
     }
   }
 }

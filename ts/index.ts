@@ -8,12 +8,18 @@ export { ProcessAgentError, registerError } from './errors';
 export type {
   AgentEvents,
   CallOptions,
+  CurrentCall,
   Deployment,
   Explanation,
+  GatherOptions,
   Member,
+  MemberOutcome,
+  PrimaryConfig,
   ProcessAgentConfig,
   Role,
+  RunInAllOptions,
   RunInPrimaryOptions,
+  TransferHooks,
 } from './interface';
 export { ProcessAgentService } from './service/processAgent.service';
 

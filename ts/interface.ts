@@ -35,16 +35,79 @@ export interface ProcessAgentConfig {
   maxPayload?: number;
   /** How many calls of this process may be unanswered at once. Default 10,000. */
   maxPending?: number;
+  /**
+   * How many bytes of encoded arguments may be unanswered at once: of the calls that this process makes, and of those
+   * that it has accepted as primary. The same holds for results that callers have not read. Default 256 MiB.
+   */
+  maxPendingBytes?: number;
+  /** What the others do about a primary that no longer runs, though it lives. */
+  primary?: PrimaryConfig;
+  /**
+   * Whether calls that run locally, in the primary and in `standalone`, are checked for what could not be sent to
+   * another process: `warn` logs it once per method, `error` throws `ERR_AGENT_NOT_SERIALIZABLE`. Real objects are
+   * passed either way. Default: `warn` where Midway's environment is a development one, else `off`.
+   */
+  strictCopy?: 'off' | 'warn' | 'error';
+}
+
+export interface PrimaryConfig {
+  /**
+   * How long (ms) the primary's event loop may be silent before it is relieved, if another member can take over; and
+   * how long a primary whose process is frozen may say nothing before calls to it fail. Default 30,000.
+   */
+  maxBlocked?: number;
+  /** What is done about a frozen primary: `wait` until it goes on or dies, or `kill` it. Default `wait`. */
+  onFrozen?: 'wait' | 'kill';
 }
 
 export interface CallOptions {
   /** End the call after this many milliseconds. Default: none; death of the primary ends a call by itself. */
   timeout?: number;
+  /** Ends the call when it is aborted; what runs in the primary sees it in `currentCall().signal`. */
+  signal?: AbortSignal;
+  /** It does no harm to run twice: it is sent again, once, when the primary dies before it has replied. */
+  idempotent?: boolean;
 }
 
-export interface RunInPrimaryOptions extends CallOptions {
+export interface RunInPrimaryOptions extends Omit<CallOptions, 'signal'> {
   /** The name of the method between processes. Default: provider id or class name, and the method's name. */
   name?: string;
+}
+
+export interface GatherOptions {
+  /** How long (ms) members may take to answer; who has not answered by then is rejected. Default 5,000. */
+  timeout?: number;
+}
+
+export type RunInAllOptions = GatherOptions;
+
+/** What one member made of a question to all. */
+export type MemberOutcome<T = unknown> =
+  | { member: Member; status: 'fulfilled'; value: T }
+  | { member: Member; status: 'rejected'; reason: unknown };
+
+/** The call that is being run for another member. */
+export interface CurrentCall {
+  /** Who has made it. */
+  readonly member: Member;
+  /** Aborted when nobody waits for the outcome any more: timeout, abort or death of the caller, or end of the tenure. */
+  readonly signal: AbortSignal;
+  /** The tenure that it belongs to: a fence for writes to the outside. */
+  readonly epoch: number;
+}
+
+/** How what is kept in a primary's memory gets to the next one. */
+export interface TransferHooks<S = unknown> {
+  /**
+   * Called in a primary that hands over, when it has answered what it had accepted: returns what the next one needs,
+   * as a value that can be sent.
+   */
+  onHandover?(): S | Promise<S>;
+  /**
+   * Called in a process that has become primary, before it answers any call. `state` is what the previous primary
+   * handed over; `undefined` when there was none, or it died.
+   */
+  onPrimary?(state: S | undefined, tenure: { epoch: number }): void | Promise<void>;
 }
 
 export interface Member {
@@ -64,6 +127,8 @@ export interface Member {
   /** Version of this package in that member. */
   version: string;
   candidate: boolean;
+  /** How long (ms) its event loop had been silent when it last said so; 0 when it turns. */
+  lagMs: number;
 }
 
 /** What was decided about this process, and why, in words. */

@@ -26,6 +26,7 @@ export class Membership implements EngineHost {
   /** What ProcessAgentService listens to: there from the first moment, unlike the engine. */
   readonly events = new EventEmitter<AgentEvents>();
   readonly logger: EngineLogger;
+  readonly wantsInvocations = false;
   phase: 'new' | 'starting' | 'live' | 'closed' = 'new';
   /** Settles when the start has succeeded or failed. */
   started: Promise<void> | undefined;
@@ -135,6 +136,12 @@ export class Membership implements EngineHost {
     // The original, not the method that the object has: aspects ran in the caller.
     return singleton ? target.method.original.apply(singleton, args as never[]) : this.#invokeOnNew(target, args);
   }
+
+  deliver(): void {}
+
+  takeOver(): void {}
+
+  giveUp(): undefined {}
 
   async #invokeOnNew(target: CallTarget, args: unknown[]): Promise<unknown> {
     const instance = await instanceOf(this.#container, target.bound);

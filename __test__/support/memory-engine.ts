@@ -52,7 +52,7 @@ export class LocalEngine implements Engine {
     if (!primary || this.role === undefined) {
       throw new ProcessAgentError('ERR_AGENT_CLOSED', 'Left.', { outcome: 'not-sent' });
     }
-    const result = await primary.#host.invoke(name, structuredClone(args));
+    const result = await primary.#host.invoke(name, structuredClone(args), undefined);
     return structuredClone(result);
   }
 

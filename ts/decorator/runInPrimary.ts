@@ -24,6 +24,7 @@ const OPTIONS = {
     Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31
       ? undefined
       : 'a whole number of milliseconds from 1 to 2147483647',
+  idempotent: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
 } satisfies Record<keyof RunInPrimaryOptions, unknown>;
 
 /**

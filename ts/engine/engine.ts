@@ -1,11 +1,51 @@
 import type { EventEmitter } from 'node:events';
-import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
+import type { AgentEvents, CallOptions, Explanation, Member, MemberOutcome, Role } from '../interface';
 
 /** What an engine asks of the application that it serves. */
 export interface EngineHost {
-  /** Runs a call that arrived from another member, in this process, which is primary. May return a promise. */
-  invoke(name: string, args: unknown[]): unknown;
+  /**
+   * Runs a call that arrived from another member, or a question of one to all. May return a promise, or an async
+   * iterable. `invocation` is there when `wantsInvocations` says so, or when the caller's carrier has come along.
+   */
+  invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown;
+  /** Whether somebody may ask for `currentCall()`: keeping an account of each call costs time. */
+  readonly wantsInvocations: boolean;
+  /** Something was published, here or in another member. `data` gives a copy of its own at each call. */
+  deliver(topic: string, data: () => unknown, from: Member): void;
+  /**
+   * This process is primary from now on; nothing is answered before this has settled. `state` is what `giveUp()` gave
+   * in the previous primary, `undefined` if there is none.
+   */
+  takeOver(state: unknown, epoch: number): void | Promise<void>;
+  /** This process is primary no more, and has answered what it had accepted: what shall the next one know? */
+  giveUp(): unknown;
   readonly logger: EngineLogger;
+}
+
+/** What is known of a call while it is run for another member. */
+export interface Invocation {
+  readonly member: Member;
+  readonly epoch: number;
+  /** Made when it is first asked for. */
+  readonly signal: AbortSignal;
+  /** What the caller's process sent along: the tracing context, in words of its own. */
+  readonly carrier: Carrier | undefined;
+}
+
+/** Small texts that travel beside a call. */
+export type Carrier = Record<string, string>;
+
+/** The options of a call, and what else goes with it. */
+export interface EngineCallOptions extends CallOptions {
+  carrier?: Carrier;
+}
+
+export interface EngineGatherOptions {
+  /** ms, for every member. */
+  timeout: number;
+  carrier?: Carrier;
+  /** This process's own answer: it is asked like every other member, but not through a lane. */
+  own(): unknown;
 }
 
 export interface EngineLogger {
@@ -33,8 +73,17 @@ export interface Engine {
   markReady(): void;
   /** Resolves when a primary is there and ready to answer. `timeout` in ms; rejects with ERR_AGENT_NO_PRIMARY. */
   ready(timeout?: number): Promise<void>;
-  /** Runs `name` in the primary. Never called while `role` is `primary`: the caller runs it locally then. */
-  call(name: string, args: unknown[], options?: CallOptions): Promise<unknown>;
+  /** While this process is primary: aborted when it stops to be. */
+  readonly tenure?: AbortSignal;
+  /**
+   * Runs `name` in the primary. Never called while `role` is `primary`: the caller runs it locally then. Gives an async
+   * generator when the method returned an async iterable.
+   */
+  call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown>;
+  /** Runs `name` in every member: one outcome for each, in the order of their ids, when all are there or time is up. */
+  gather?(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]>;
+  /** Resolves when it has been passed on to every member; each gets it through its host's `deliver`. */
+  publish?(topic: string, data: unknown): Promise<void>;
   members(): Promise<Member[]>;
   explain(): Explanation;
   /** The application is stopping: give up being primary, take no calls any more, go on making them. */

@@ -73,7 +73,7 @@ export class IncomingCalls {
     let result: unknown;
     let isPromise: boolean;
     try {
-      result = this.host.invoke(name, args);
+      result = this.host.invoke(name, args, undefined);
       isPromise = typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function';
     } catch (error) {
       this.#finish(lane, encodeThrown(lane, id, error));

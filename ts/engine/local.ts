@@ -138,7 +138,7 @@ export class LocalEngine implements Engine {
   async call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
     if (this.role === 'primary' && !this.#closed) {
       // Its caller saw another role a moment ago.
-      return this.host.invoke(name, args);
+      return this.host.invoke(name, args, undefined);
     }
     try {
       return await this.#outgoing.call(name, args, options);
@@ -330,7 +330,7 @@ export class LocalEngine implements Engine {
     this.#incoming.accept();
     this.#whenStarted?.resolve();
     this.#askAgain();
-    this.#outgoing.runHere((name, args) => this.host.invoke(name, args));
+    this.#outgoing.runHere((name, args) => this.host.invoke(name, args, undefined));
     this.#emit('primary', { epoch });
     this.#emit('primary-changed', { epoch, pid: process.pid });
   }

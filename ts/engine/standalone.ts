@@ -60,6 +60,7 @@ export class StandaloneEngine implements Engine {
         startedAt: Math.round(Date.now() - process.uptime() * 1000),
         version: VERSION,
         candidate: this.#config.candidate,
+        lagMs: 0,
       },
     ];
   }
