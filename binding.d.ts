@@ -27,29 +27,42 @@ export declare class NativeAgent {
    * # Errors
    * When one does.
    */
-  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string) => void): boolean
+  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | undefined) => void): boolean
   /**
-   * Sends a batch as text; returns its number on the lane, counted from 1, or 0 when the lane is closed.
+   * Sends a batch as text. Returns its number on the lane, counted from 1; 0 when the lane is closed; -1 when
+   * `bounded` and the other end doesn't read what it was sent.
    *
    * # Errors
    * When `kind` is none.
    */
-  sendText(lane: number, kind: number, text: string): number
+  sendText(lane: number, kind: number, text: string, bounded: boolean): number
   /**
-   * Sends a batch as bytes; returns its number on the lane, counted from 1, or 0 when the lane is closed.
+   * Sends a batch as bytes; returns what `sendText` does.
    *
    * # Errors
    * When `kind` is none.
    */
-  sendBytes(lane: number, kind: number, bytes: Buffer): number
-  /** This process's own start-up has finished. */
+  sendBytes(lane: number, kind: number, bytes: Buffer, bounded: boolean): number
+  /**
+   * Sends a parcel to the broker, in the tenure with this epoch. `head` is JSON, as `src/ipc/parcel.rs` has it.
+   *
+   * # Errors
+   * When `head` is none, or too large.
+   */
+  sendParcel(epoch: number, head: string, body: string | Buffer): void
+  /** This process's own start-up has finished; if it is primary, what it has taken over as well. */
   ready(): void
+  /** A debugger may hold the event loop: then its silence means nothing. */
+  setInspected(inspected: boolean): void
   /** Asks who is in the group; a notice `members` with the same number answers. */
   listMembers(request: number): void
   /** Says the last word on every lane: what was taken until now was accepted, and nothing later is. */
   finishLanes(): void
-  /** Hands over, if primary, and is no candidate any more. */
-  handOver(): void
+  /**
+   * Hands over, if primary, and is no candidate any more. `state` is for the next primary; gathers that are open may
+   * still be answered for `graceMs`.
+   */
+  handOver(graceMs: number, state?: string | Buffer | undefined): void
   /** Leaves the group; a notice `closed` follows. */
   leave(): void
 }
@@ -78,7 +91,18 @@ export interface NativeAgentOptions {
   waitForPreferred: boolean
   /** The largest payload of one call that it takes, in bytes. */
   maxPayload: number
+  /** How many bytes of replies it holds for members that don't read. */
+  maxHeld: number
+  /**
+   * For how long (ms) its event loop may be silent before it stops being primary, and the primary before it is taken
+   * for frozen.
+   */
+  maxSilence: number
+  /** A frozen primary is killed. */
+  killFrozen: boolean
+  /** Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew. */
+  protocols?: Array<number>
 }
 
-/** The protocol's version: members of one group speak the same. */
+/** The protocol's version: members of one group speak the same, or are one version apart. */
 export declare const PROTOCOL: number

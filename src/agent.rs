@@ -4,13 +4,15 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::inbox::{Inbox, Item, Notice};
+use crate::ipc::client::{Manners, OnFrozen};
 use crate::ipc::frame::{Codec, Kind};
-use crate::ipc::lane::{LaneContext, Lanes};
-use crate::ipc::message::{MemberInfo, MemberState};
+use crate::ipc::lane::{Budget, LaneContext, Lanes, Sent};
+use crate::ipc::message::{MemberInfo, MemberState, Speaks};
 use crate::log;
 use crate::membership::{Command, Membership};
 use crate::role::group::{default_runtime_dir, GroupKey};
@@ -41,6 +43,14 @@ pub struct Options {
     pub wait_for_preferred: bool,
     /// The largest payload that it takes, in bytes.
     pub max_payload: usize,
+    /// How many bytes of replies it holds for members that don't read.
+    pub max_held: usize,
+    /// For how long an event loop, or a primary, may be silent.
+    pub max_silence: Duration,
+    /// What is done about a primary that is.
+    pub on_frozen: OnFrozen,
+    /// The protocol's versions that it speaks.
+    pub speaks: Speaks,
 }
 
 /// An agent: one membership, on one thread of its own. Dropping it leaves the group.
@@ -78,13 +88,20 @@ impl Agent {
                 started_at: options.started_at,
                 version: options.version,
                 candidate: options.candidate,
+                lag_ms: 0,
             },
             preferred: options.preferred,
             wait_for_preferred: options.wait_for_preferred,
+            manners: Manners {
+                speaks: options.speaks,
+                max_silence: options.max_silence,
+                on_frozen: options.on_frozen,
+            },
             context: LaneContext {
                 inbox: Arc::clone(&inbox),
                 lanes: Arc::clone(&lanes),
                 max_payload: options.max_payload,
+                budget: Arc::new(Budget::new(options.max_held)),
             },
         };
         let thread =
@@ -112,10 +129,15 @@ impl Agent {
         self.inbox.take()
     }
 
-    /// Sends a batch on a lane; returns its number there, or `None` when the lane is closed.
+    /// Sends a batch on a lane. `bounded` tells whether it is refused when the other end doesn't read.
     #[must_use]
-    pub fn send(&self, lane: u32, kind: Kind, codec: Codec, payload: &[u8]) -> Option<u64> {
-        self.lanes.get(lane)?.send(kind, codec, payload)
+    pub fn send(&self, lane: u32, kind: Kind, codec: Codec, payload: &[u8], bounded: bool) -> Sent {
+        self.lanes.get(lane).map_or(Sent::Closed, |lane| lane.send(kind, codec, payload, bounded))
+    }
+
+    /// Notes whether a debugger may hold the event loop.
+    pub fn set_inspected(&self, inspected: bool) {
+        self.inbox.event_loop().set_inspected(inspected);
     }
 
     /// Says the last word on every lane: what was taken until now was accepted, and nothing later is.

@@ -1,10 +1,12 @@
 //! The one place that knows how Rust calls JavaScript.
 
-use napi::bindgen_prelude::{Either, FnArgs, Function};
+use napi::bindgen_prelude::{Buffer, Either, FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status};
 
-use crate::inbox::{Item, Notice};
+use crate::inbox::{Item, Letter, Notice};
+use crate::ipc::frame::Codec;
+use crate::ipc::parcel::Body;
 
 /// Wakes the event loop. Weak: an idle agent doesn't keep a process alive.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 2>;
@@ -27,7 +29,9 @@ pub fn waker(wake: &Function<'_, (), ()>) -> Result<impl Fn() + Send + Sync + 's
 }
 
 /// What JavaScript gets of a frame: lane, kind, epoch, payload.
-pub type FrameArgs = FnArgs<(u32, u32, f64, Either<String, napi::bindgen_prelude::Buffer>)>;
+pub type FrameArgs = FnArgs<(u32, u32, f64, Either<String, Buffer>)>;
+/// What JavaScript gets of a notice: JSON, and the body of one that has a body.
+pub type NoticeArgs = FnArgs<(String, Option<Either<String, Buffer>>)>;
 
 /// Hands items to JavaScript, in order.
 ///
@@ -36,18 +40,12 @@ pub type FrameArgs = FnArgs<(u32, u32, f64, Either<String, napi::bindgen_prelude
 pub fn deliver(
     items: Vec<Item>,
     on_frame: &Function<'_, FrameArgs, ()>,
-    on_notice: &Function<'_, String, ()>,
+    on_notice: &Function<'_, NoticeArgs, ()>,
 ) -> Result<()> {
     for item in items {
         match item {
             Item::Frame(lane, frame) => {
-                let payload = match frame.codec {
-                    // The frame codec has checked that it is UTF-8.
-                    crate::ipc::frame::Codec::Text => {
-                        Either::A(String::from_utf8_lossy(&frame.payload).into_owned())
-                    }
-                    crate::ipc::frame::Codec::Bytes => Either::B(frame.payload.to_vec().into()),
-                };
+                let payload = payload(frame.codec, &frame.payload);
                 on_frame.call(FnArgs::from((
                     lane.id.0,
                     frame.kind as u32,
@@ -55,16 +53,42 @@ pub fn deliver(
                     payload,
                 )))?;
             }
-            Item::Notice(notice) => on_notice.call(notice_json(&notice))?,
+            Item::Notice(notice) => on_notice.call(FnArgs::from((notice_json(&notice), None)))?,
+            Item::Letter(Letter { notice, body, .. }) => {
+                let body = payload(body.codec, &body.bytes);
+                on_notice.call(FnArgs::from((notice_json(&notice), Some(body))))?;
+            }
         }
     }
     Ok(())
+}
+
+fn payload(codec: Codec, bytes: &[u8]) -> Either<String, Buffer> {
+    match codec {
+        // The frame codec has checked that it is UTF-8.
+        Codec::Text => Either::A(String::from_utf8_lossy(bytes).into_owned()),
+        Codec::Bytes => Either::B(bytes.to_vec().into()),
+    }
+}
+
+/// A body that JavaScript has encoded.
+pub fn body(encoded: Either<String, Buffer>) -> Body {
+    match encoded {
+        Either::A(text) => Body { codec: Codec::Text, bytes: text.into_bytes().into() },
+        Either::B(bytes) => Body { codec: Codec::Bytes, bytes: bytes.to_vec().into() },
+    }
 }
 
 /// A count or an epoch as JavaScript has it. Both stay far below 2^53, up to which a double is exact.
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which no count of ours reaches")]
 pub fn number(count: u64) -> f64 {
     count as f64
+}
+
+/// A count or an epoch that JavaScript gives: a whole number from 0, or the nearest to it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
+pub fn count(number: f64) -> u64 {
+    number as u64
 }
 
 fn notice_json(notice: &Notice) -> String {

@@ -6,112 +6,23 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::ipc::frame::Frame;
-use crate::ipc::lane::{Lane, LaneId};
-use crate::ipc::message::{MemberInfo, MemberState};
-use crate::role::{Epoch, MemberId};
+use crate::ipc::lane::Lane;
+pub use crate::notice::{Letter, Notice};
+use crate::watch::event_loop::{EventLoop, Watch};
 
 /// How many bytes of frames may wait before readers pause.
 const HIGH_WATER: usize = 8 * 1024 * 1024;
+/// How many bytes may wait when a reader can't pause: a broker's, whose other members must not feel a stuck primary.
+const MOST: usize = 128 * 1024 * 1024;
 /// How many items are taken at once, so that a flood leaves the event loop time for other work.
 const TAKE_ITEMS: usize = 256;
 /// How many bytes are taken at once.
 const TAKE_BYTES: usize = 4 * 1024 * 1024;
-
-/// Something that JavaScript is told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub enum Notice {
-    /// This process is primary now.
-    Elected {
-        /// The new tenure.
-        epoch: Epoch,
-        /// Our id in it.
-        id: MemberId,
-    },
-    /// This process follows a primary now.
-    Following {
-        /// The primary's tenure.
-        epoch: Epoch,
-        /// Our id in it.
-        id: MemberId,
-        /// Who leads.
-        primary: MemberInfo,
-    },
-    /// There is no primary that we know; an election follows.
-    Leaderless,
-    /// The primary that we follow has finished its own start-up.
-    PrimaryReady {
-        /// Its tenure.
-        epoch: Epoch,
-    },
-    /// A call lane to another member is open.
-    LaneOpen {
-        /// Its number, unique in this process.
-        lane: LaneId,
-        /// The tenure that it belongs to.
-        epoch: Epoch,
-        /// The member at the other end.
-        peer: MemberId,
-        /// It makes the calls, and this process is its primary.
-        calls_us: bool,
-        /// The largest payload that the other end takes.
-        max_payload: usize,
-    },
-    /// A call lane has been read to its end.
-    LaneClosed {
-        /// Its number.
-        lane: LaneId,
-        /// How many of our frames were handed to the operating system whole.
-        written: u64,
-        /// How many of our frames a primary that handed over has accepted; unknown when it just died.
-        accepted: Option<u64>,
-    },
-    /// Somebody joined the group.
-    MemberJoined {
-        /// Who.
-        member: MemberInfo,
-    },
-    /// A member's state has changed.
-    MemberState {
-        /// Whose.
-        id: MemberId,
-        /// What it is now.
-        state: MemberState,
-    },
-    /// Somebody left the group.
-    MemberLeft {
-        /// Who.
-        member: MemberInfo,
-    },
-    /// The answer to a question for the members.
-    Members {
-        /// The question's number.
-        request: u32,
-        /// Everybody, the primary first.
-        members: Vec<MemberInfo>,
-    },
-    /// Something for the log.
-    Log {
-        /// `debug`, `info`, `warn` or `error`.
-        level: &'static str,
-        /// What to write.
-        message: String,
-    },
-    /// The group can't be joined.
-    Failed {
-        /// The code of the error.
-        code: &'static str,
-        /// Its message.
-        message: String,
-    },
-    /// The agent has ended; nothing follows.
-    Closed,
-}
 
 /// One thing in the inbox.
 #[derive(Debug)]
@@ -120,6 +31,8 @@ pub enum Item {
     Frame(Arc<Lane>, Frame),
     /// Something else to tell.
     Notice(Notice),
+    /// Something else to tell, with a body.
+    Letter(Letter),
 }
 
 /// See the module.
@@ -127,6 +40,7 @@ pub struct Inbox {
     queue: Mutex<Queue>,
     scheduled: AtomicBool,
     drained: Notify,
+    event_loop: EventLoop,
     /// Gone once `Closed` was taken: it refers to JavaScript, which would refer to us for ever.
     wake: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
 }
@@ -145,6 +59,7 @@ impl Inbox {
             queue: Mutex::default(),
             scheduled: AtomicBool::new(false),
             drained: Notify::new(),
+            event_loop: EventLoop::default(),
             wake: Mutex::new(Some(Box::new(wake))),
         }
     }
@@ -153,6 +68,40 @@ impl Inbox {
     pub fn tell(&self, notice: Notice) {
         self.queue().items.push_back(Item::Notice(notice));
         self.schedule();
+    }
+
+    /// The event loop that takes out.
+    #[must_use]
+    pub fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// Looks at the event loop, and asks it for a turn if it has none to take.
+    pub fn look(&self, watch: &mut Watch, now: Instant) -> Duration {
+        let (silence, ask) = watch.look(&self.event_loop, now);
+        if ask {
+            self.tell(Notice::Ping);
+        }
+        silence
+    }
+
+    /// Puts a letter in, for one who can wait for [`Self::room`] before the next.
+    pub fn post(&self, letter: Letter) {
+        {
+            let mut queue = self.queue();
+            queue.bytes += letter.body.bytes.len();
+            queue.items.push_back(Item::Letter(letter));
+        }
+        self.schedule();
+    }
+
+    /// Puts a letter in, for one who can't wait; `false` when far too much waits already.
+    pub fn try_post(&self, letter: Letter) -> bool {
+        let has_room = self.queue().bytes <= MOST;
+        if has_room {
+            self.post(letter);
+        }
+        has_room
     }
 
     /// Puts a frame of calls or replies in.
@@ -165,11 +114,17 @@ impl Inbox {
         self.schedule();
     }
 
+    /// Whether a reader may put more in.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue().bytes < HIGH_WATER
+    }
+
     /// Waits until a reader may put more in.
     pub async fn room(&self) {
         loop {
             let drained = self.drained.notified();
-            if self.queue().bytes < HIGH_WATER {
+            if self.has_room() {
                 return;
             }
             drained.await;
@@ -180,9 +135,10 @@ impl Inbox {
     /// takes has to come again, in a later turn of its event loop.
     ///
     /// A lane counts what is taken of it: that is what a primary has accepted. Frames of a lane that was stopped in
-    /// the meantime are dropped: its last word was that it has not accepted them.
+    /// the meantime are dropped: its last word was that it has not accepted them. So are letters that have expired.
     #[must_use]
     pub fn take(&self) -> (Vec<Item>, bool) {
+        self.event_loop.turned();
         let mut taken = Vec::new();
         let mut bytes = 0;
         let left = {
@@ -191,13 +147,20 @@ impl Inbox {
                 let Some(item) = queue.items.pop_front() else {
                     break;
                 };
-                if let Item::Frame(lane, frame) = &item {
-                    bytes += frame.payload.len();
-                    if !lane.count_accepted() {
-                        continue;
+                let wanted = match &item {
+                    Item::Frame(lane, frame) => {
+                        bytes += frame.payload.len();
+                        lane.count_accepted()
                     }
+                    Item::Letter(letter) => {
+                        bytes += letter.body.bytes.len();
+                        letter.expires.is_none_or(|expires| expires > Instant::now())
+                    }
+                    Item::Notice(_) => true,
+                };
+                if wanted {
+                    taken.push(item);
                 }
-                taken.push(item);
             }
             queue.bytes -= bytes;
             let left = !queue.items.is_empty();

@@ -1,7 +1,7 @@
 //! The native side of `@midwayjs/process-agent`: this file is the surface that JavaScript sees, and nothing else.
 //!
 //! Below it: [`membership`] (the life of a member), [`role`] (group, lock, epoch), [`ipc`] (how members talk),
-//! [`inbox`] (what waits for JavaScript).
+//! [`watch`] (which of them stand still), [`inbox`] (what waits for JavaScript).
 
 pub mod agent;
 mod callback;
@@ -10,25 +10,34 @@ pub mod inbox;
 pub mod ipc;
 pub mod log;
 pub mod membership;
+pub mod notice;
 pub mod role;
 pub mod time;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use napi::bindgen_prelude::{Buffer, Env, Function};
+use napi::bindgen_prelude::{Buffer, Either, Env, Function};
 use napi::{Error, Result};
 use napi_derive::napi;
 
+use crate::ipc::client::OnFrozen;
 use crate::ipc::frame::{Codec, Kind};
+use crate::ipc::lane::Sent;
+use crate::ipc::message::Speaks;
+use crate::ipc::parcel;
 use crate::membership::Command;
+use crate::role::Epoch;
 
-/// The protocol's version: members of one group speak the same.
+/// The protocol's version: members of one group speak the same, or are one version apart.
 #[napi]
 pub const PROTOCOL: u32 = crate::ipc::message::PROTOCOL;
 
 /// What a native agent is made of.
 #[napi(object)]
+#[expect(clippy::struct_excessive_bools, reason = "an object of JavaScript's")]
 pub struct NativeAgentOptions {
     /// The group's name, as people read it.
     pub group: String,
@@ -52,6 +61,15 @@ pub struct NativeAgentOptions {
     pub wait_for_preferred: bool,
     /// The largest payload of one call that it takes, in bytes.
     pub max_payload: u32,
+    /// How many bytes of replies it holds for members that don't read.
+    pub max_held: f64,
+    /// For how long (ms) its event loop may be silent before it stops being primary, and the primary before it is taken
+    /// for frozen.
+    pub max_silence: u32,
+    /// A frozen primary is killed.
+    pub kill_frozen: bool,
+    /// Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew.
+    pub protocols: Option<Vec<u32>>,
 }
 
 /// A membership in a group, on one thread of its own.
@@ -93,40 +111,63 @@ impl NativeAgent {
     /// When one does.
     #[napi(
         catch_unwind,
-        ts_args_type = "onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string) => void"
+        ts_args_type = "onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | undefined) => void"
     )]
     pub fn take(
         &self,
         on_frame: Function<'_, callback::FrameArgs, ()>,
-        on_notice: Function<'_, String, ()>,
+        on_notice: Function<'_, callback::NoticeArgs, ()>,
     ) -> Result<bool> {
         let (items, left) = self.agent.take();
         callback::deliver(items, &on_frame, &on_notice)?;
         Ok(left)
     }
 
-    /// Sends a batch as text; returns its number on the lane, counted from 1, or 0 when the lane is closed.
+    /// Sends a batch as text. Returns its number on the lane, counted from 1; 0 when the lane is closed; -1 when
+    /// `bounded` and the other end doesn't read what it was sent.
     ///
     /// # Errors
     /// When `kind` is none.
     #[napi(catch_unwind)]
-    pub fn send_text(&self, lane: u32, kind: u32, text: String) -> Result<f64> {
-        self.send(lane, kind, Codec::Text, text.as_bytes())
+    pub fn send_text(&self, lane: u32, kind: u32, text: String, bounded: bool) -> Result<f64> {
+        self.send(lane, kind, Codec::Text, text.as_bytes(), bounded)
     }
 
-    /// Sends a batch as bytes; returns its number on the lane, counted from 1, or 0 when the lane is closed.
+    /// Sends a batch as bytes; returns what `sendText` does.
     ///
     /// # Errors
     /// When `kind` is none.
     #[napi(catch_unwind)]
-    pub fn send_bytes(&self, lane: u32, kind: u32, bytes: Buffer) -> Result<f64> {
-        self.send(lane, kind, Codec::Bytes, &bytes)
+    pub fn send_bytes(&self, lane: u32, kind: u32, bytes: Buffer, bounded: bool) -> Result<f64> {
+        self.send(lane, kind, Codec::Bytes, &bytes, bounded)
     }
 
-    /// This process's own start-up has finished.
+    /// Sends a parcel to the broker, in the tenure with this epoch. `head` is JSON, as `src/ipc/parcel.rs` has it.
+    ///
+    /// # Errors
+    /// When `head` is none, or too large.
+    #[napi(catch_unwind, ts_args_type = "epoch: number, head: string, body: string | Buffer")]
+    pub fn send_parcel(&self, epoch: f64, head: String, body: Either<String, Buffer>) -> Result<()> {
+        if head.len() > parcel::MAX_HEAD / 2 {
+            return Err(Error::from_reason("a parcel's head is too large"));
+        }
+        let parcel = parcel::Parcel::from_head(head.as_bytes())
+            .map_err(|error| Error::from_reason(error.to_string()))?;
+        let said = Box::new((parcel, callback::body(body)));
+        self.agent.tell(Command::Parcel(Epoch(callback::count(epoch)), said));
+        Ok(())
+    }
+
+    /// This process's own start-up has finished; if it is primary, what it has taken over as well.
     #[napi(catch_unwind)]
     pub fn ready(&self) {
         self.agent.tell(Command::Ready);
+    }
+
+    /// A debugger may hold the event loop: then its silence means nothing.
+    #[napi(catch_unwind)]
+    pub fn set_inspected(&self, inspected: bool) {
+        self.agent.set_inspected(inspected);
     }
 
     /// Asks who is in the group; a notice `members` with the same number answers.
@@ -141,10 +182,12 @@ impl NativeAgent {
         self.agent.finish_lanes();
     }
 
-    /// Hands over, if primary, and is no candidate any more.
-    #[napi(catch_unwind)]
-    pub fn hand_over(&self) {
-        self.agent.tell(Command::HandOver);
+    /// Hands over, if primary, and is no candidate any more. `state` is for the next primary; gathers that are open may
+    /// still be answered for `graceMs`.
+    #[napi(catch_unwind, ts_args_type = "graceMs: number, state?: string | Buffer | undefined")]
+    pub fn hand_over(&self, grace_ms: u32, state: Option<Either<String, Buffer>>) {
+        let grace = Duration::from_millis(u64::from(grace_ms));
+        self.agent.tell(Command::HandOver { state: state.map(callback::body), grace });
     }
 
     /// Leaves the group; a notice `closed` follows.
@@ -153,16 +196,24 @@ impl NativeAgent {
         self.agent.tell(Command::Leave);
     }
 
-    fn send(&self, lane: u32, kind: u32, codec: Codec, payload: &[u8]) -> Result<f64> {
+    fn send(&self, lane: u32, kind: u32, codec: Codec, payload: &[u8], bounded: bool) -> Result<f64> {
         let kind = u8::try_from(kind).ok().and_then(|kind| Kind::try_from(kind).ok());
         let kind = kind.filter(|kind| matches!(kind, Kind::Calls | Kind::Replies));
         let kind = kind.ok_or_else(|| Error::from_reason("only calls and replies are sent"))?;
-        Ok(callback::number(self.agent.send(lane, kind, codec, payload).unwrap_or(0)))
+        Ok(match self.agent.send(lane, kind, codec, payload, bounded) {
+            Sent::Frame(number) => callback::number(number),
+            Sent::Closed => 0.0,
+            Sent::Full => -1.0,
+        })
     }
 }
 
 impl From<NativeAgentOptions> for agent::Options {
     fn from(options: NativeAgentOptions) -> Self {
+        let speaks = match options.protocols.as_deref() {
+            Some(&[oldest, protocol]) => Speaks { protocol, oldest },
+            _ => Speaks::default(),
+        };
         Self {
             group: options.group,
             group_key: options.group_key,
@@ -175,6 +226,10 @@ impl From<NativeAgentOptions> for agent::Options {
             preferred: options.preferred,
             wait_for_preferred: options.wait_for_preferred,
             max_payload: options.max_payload as usize,
+            max_held: usize::try_from(callback::count(options.max_held)).unwrap_or(usize::MAX),
+            max_silence: Duration::from_millis(u64::from(options.max_silence)),
+            on_frozen: if options.kill_frozen { OnFrozen::Kill } else { OnFrozen::Wait },
+            speaks,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use process_agent::inbox::{Item, Notice};
 use process_agent::ipc::frame::{encode, Codec, Kind};
-use process_agent::ipc::message::{Message, PROTOCOL};
+use process_agent::ipc::lane::Sent;
 use process_agent::membership::Command;
 use process_agent::role::Epoch;
 
@@ -97,8 +97,8 @@ fn frames_arrive_in_order_and_once() {
         for (index, size) in sizes.iter().enumerate() {
             let mut payload = vec![u8::try_from(index).unwrap(); *size];
             payload.extend_from_slice(&round.to_le_bytes());
-            let sent = worker.agent.send(lane, Kind::Calls, Codec::Bytes, &payload);
-            assert_eq!(sent, Some(round * 8 + index as u64 + 1));
+            let sent = worker.agent.send(lane, Kind::Calls, Codec::Bytes, &payload, false);
+            assert_eq!(sent, Sent::Frame(round * 8 + index as u64 + 1));
         }
     }
     primary.until("the last frame", |item| match item {
@@ -112,7 +112,7 @@ fn frames_arrive_in_order_and_once() {
         .iter()
         .filter_map(|(_, item)| match item {
             Item::Frame(_, frame) => Some(frame.payload.len()),
-            Item::Notice(_) => None,
+            Item::Notice(_) | Item::Letter(_) => None,
         })
         .collect();
     let expected: Vec<_> = (0..50).flat_map(|_| sizes).map(|size| size + 8).collect();
@@ -131,7 +131,7 @@ fn a_primary_that_hands_over_says_what_it_has_accepted() {
     // These are read by the primary's Rust side, but never taken by its JavaScript.
     worker.send(lane);
     worker.send(lane);
-    primary.agent.tell(Command::HandOver);
+    primary.agent.tell(Command::HandOver { state: None, grace: Duration::ZERO });
     let closed = worker.until_notice("the end of the lane", |notice| match notice {
         Notice::LaneClosed { written, accepted, .. } => Some((*written, *accepted)),
         _ => None,
@@ -155,10 +155,14 @@ fn a_folder_that_is_removed_and_made_anew_does_not_make_two_primaries() {
     let (_, next) = second.until_role(epoch);
     assert!(next > epoch, "the epochs must not start over: {next} after {epoch}");
     first.until_notice("the end of the first tenure", |notice| {
-        matches!(notice, Notice::Leaderless).then_some(())
+        matches!(notice, Notice::Leaderless { .. }).then_some(())
     });
-    let ended =
-        first.told.iter().find(|(_, item)| matches!(item, Item::Notice(Notice::Leaderless))).unwrap().0;
+    let ended = first
+        .told
+        .iter()
+        .find(|(_, item)| matches!(item, Item::Notice(Notice::Leaderless { .. })))
+        .unwrap()
+        .0;
     for member in [&mut first, &mut worker, &mut second] {
         member.until_role(epoch);
         for (at, item) in &member.told {
@@ -221,31 +225,8 @@ fn bytes_that_are_no_frame_close_their_connection_and_hurt_nobody_else() {
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.is_empty(), "{answer:?}");
     }
-    assert!(worker.agent.send(lane, Kind::Calls, Codec::Text, b"[]").is_some());
+    worker.send(lane);
     primary.until("a frame of the member that behaves", |item| matches!(item, Item::Frame(..)).then_some(()));
-}
-
-#[test]
-fn another_protocol_is_refused_with_a_reason() {
-    let runtime = tempfile::tempdir().unwrap();
-    let mut primary = Member::start(options(runtime.path()));
-    primary.until_elected(Epoch(0));
-    let mut stream = UnixStream::connect(primary.agent.folder().join("socket")).unwrap();
-    let hello = serde_json::json!({
-        "type": "hello", "protocol": PROTOCOL + 1, "maxPayload": 1,
-        "member": { "id": 0, "pid": 1, "threadId": 0, "role": "worker", "deployment": "configured", "state": "ready",
-                    "joinedAt": 0, "startedAt": 0, "version": "9.9.9", "candidate": true },
-    });
-    let mut bytes = Vec::new();
-    encode(&mut bytes, Kind::Control, Codec::Text, Epoch(0), hello.to_string().as_bytes());
-    stream.write_all(&bytes).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let message: Message = serde_json::from_slice(&answer[16..]).unwrap();
-    assert!(
-        matches!(&message, Message::Refused { reason } if reason.contains("speaks protocol")),
-        "{message:?}"
-    );
 }
 
 #[test]

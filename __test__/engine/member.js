@@ -1,11 +1,23 @@
 // One process with an engine of its own, without Midway: it joins the group that it is told, answers calls when it is
 // primary, and tells its parent what happens to it. Times are of the monotonic clock that all processes share.
 const { resolveConfig } = require('../../dist/config');
+const { ProcessAgentError } = require('../../dist/errors');
+const { AsyncLocalStorage } = require('node:async_hooks');
 const { LocalEngine } = require('../../dist/engine/local');
+
+/** The invocation of the method that runs. */
+const current = new AsyncLocalStorage();
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const tell = message => process.connected && process.send({ pid: process.pid, at: now(), ...message });
-const { group, runtimeDir, config = {}, decision = {} } = JSON.parse(process.env.MEMBER);
+const {
+  group,
+  runtimeDir,
+  config = {},
+  decision = {},
+  protocols,
+  invocations = false,
+} = JSON.parse(process.env.MEMBER);
 
 const logger = Object.fromEntries(
   ['debug', 'info', 'warn', 'error'].map(level => [
@@ -13,6 +25,16 @@ const logger = Object.fromEntries(
     (...args) => tell({ type: 'log', level, text: String(args) }),
   ]),
 );
+
+/** What is handed over to the next primary. */
+const kept = { state: undefined, taken: [], delay: 0 };
+
+function methodOf(name) {
+  if (!methods[name]) {
+    throw new ProcessAgentError('ERR_AGENT_UNKNOWN_METHOD', `no method ${name}`, { outcome: 'not-sent' });
+  }
+  return methods[name];
+}
 
 /** What other members can call here. */
 const methods = {
@@ -39,6 +61,50 @@ const methods = {
     return methods.seen.length;
   },
   recorded: () => methods.seen,
+  /** Says when its caller waits no longer. */
+  watched: async () => {
+    const { signal, member, epoch } = current.getStore();
+    tell({ type: 'running', caller: member.pid, epoch });
+    await new Promise(resolve => signal.addEventListener('abort', resolve));
+    tell({ type: 'aborted', reason: signal.reason.code });
+  },
+  carrier: () => current.getStore()?.carrier,
+  keep: state => {
+    kept.state = state;
+  },
+  takenOver: () => kept.taken,
+  takeOver: async (state, epoch) => {
+    await new Promise(resolve => setTimeout(resolve, kept.delay));
+    kept.taken.push(state === undefined ? { epoch } : { epoch, state });
+    kept.state = state;
+  },
+  /** Counts from 0, and says how far it got. */
+  async *count(to, { size = 0, failAt = Number.POSITIVE_INFINITY, every = 0 } = {}) {
+    let i = 0;
+    try {
+      for (; i < to; i++) {
+        if (i === failAt) {
+          throw Object.assign(new RangeError('no further'), { code: 'E_MIDDLE' });
+        }
+        if (every) {
+          await new Promise(resolve => setTimeout(resolve, every));
+        }
+        yield size ? { i, load: 'x'.repeat(size) } : i;
+      }
+      return 'done';
+    } finally {
+      tell({ type: 'generator ended', i });
+    }
+  },
+  /** An async function that gives a stream of every kind of value. */
+  mixed: async () =>
+    (async function* () {
+      yield* [undefined, null, new Date(5), new Map([[1, 2]]), Buffer.from('b')];
+    })(),
+  unsendable: async function* () {
+    yield 1;
+    yield () => 1;
+  },
 };
 
 const engine = new LocalEngine(
@@ -54,9 +120,14 @@ const engine = new LocalEngine(
   },
   resolveConfig({ runtimeDir, ...config }),
   {
-    invoke: (name, args) => methods[name](...args),
+    invoke: (name, args, invocation) => current.run(invocation, () => methodOf(name)(...args)),
+    wantsInvocations: invocations,
+    deliver: (topic, data, from) => tell({ type: 'topic', topic, data: data(), from: from.pid }),
+    takeOver: (state, epoch) => methods.takeOver(state, epoch),
+    giveUp: () => kept.state,
     logger,
   },
+  protocols,
 );
 for (const event of ['primary', 'worker', 'member-joined', 'member-left']) {
   engine.events.on(event, payload => tell({ type: event, ...payload }));
@@ -76,6 +147,72 @@ const commands = {
     await engine.close();
   },
   call: (name, args, options) => engine.call(name, args, options),
+  keepLocally: state => methods.keep(state),
+  takenOver: () => kept.taken,
+  delayTakeOver: ms => {
+    kept.delay = ms;
+  },
+  lateMethod: name => {
+    methods[name] = () => process.pid;
+  },
+  tenure: () => engine.tenure && { aborted: engine.tenure.aborted },
+  watchTenure: () => {
+    engine.tenure.addEventListener('abort', event => tell({ type: 'tenure ended', code: event.target.reason.code }));
+  },
+  gather: async (name, args, timeout) => {
+    const own = () => methodOf(name)(...args);
+    const outcomes = await engine.gather(name, args, { timeout, own });
+    return outcomes.map(({ member, status, value, reason }) => ({
+      pid: member.pid,
+      id: member.id,
+      status,
+      value,
+      code: reason?.code,
+      outcome: reason?.outcome,
+      message: reason?.message,
+    }));
+  },
+  publish: (topic, data) => engine.publish(topic, data),
+  publishAll: (topic, all) => Promise.all(all.map(data => engine.publish(topic, data))).then(() => {}),
+  /** Blocks the event loop. */
+  block: ms => {
+    tell({ type: 'blocked' });
+    methods.spin(ms);
+  },
+  /** A call that is aborted after `ms`. */
+  abortAfter: (ms, name, args) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('enough')), ms);
+    return engine.call(name, args, { signal: controller.signal });
+  },
+  /** Reads a stream, up to `most` items; what it got, and how it ended. */
+  read: async (name, args, most = Number.POSITIVE_INFINITY, pause = 0) => {
+    const items = [];
+    try {
+      const stream = await engine.call(name, args);
+      for (;;) {
+        if (items.length >= most) {
+          const { done, value } = await stream.return('left');
+          return { items, end: value, done, after: await stream.next() };
+        }
+        const { done, value } = await stream.next();
+        if (done) {
+          return { items, end: value, after: await stream.next() };
+        }
+        items.push(value);
+        if (pause) {
+          await new Promise(resolve => setTimeout(resolve, pause));
+        }
+      }
+    } catch (error) {
+      return { items, error: { name: error.name, message: error.message, code: error.code, outcome: error.outcome } };
+    }
+  },
+  /** Opens a stream and lets go of it. */
+  dropStream: async (name, args) => {
+    await (await engine.call(name, args)).next();
+  },
+  collectGarbage: () => global.gc(),
   callAll: calls => Promise.all(calls.map(([name, args]) => engine.call(name, args))),
   /** Makes a call after the event loop has been blocked: what happened meanwhile is not known here yet. */
   blockThenCall: (ms, name, args) => {

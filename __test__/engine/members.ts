@@ -26,6 +26,10 @@ export interface MemberOptions {
   /** It ends as soon as nothing keeps it. */
   idle?: boolean;
   uid?: number;
+  /** The oldest and the newest version of the protocol that it speaks. */
+  protocols?: [number, number];
+  /** It keeps an account of each call. */
+  invocations?: boolean;
 }
 
 /** A real process with an engine. */
@@ -37,14 +41,15 @@ export class Process {
   private request = 0;
 
   constructor(options: MemberOptions & { runtimeDir: string }) {
-    const { group = 'test', runtimeDir, config, decision, uid } = options;
+    const { group = 'test', runtimeDir, config, decision, uid, protocols, invocations } = options;
     this.child = fork(join(__dirname, 'member.js'), {
       env: environment({
-        MEMBER: JSON.stringify({ group, runtimeDir, config, decision }),
+        MEMBER: JSON.stringify({ group, runtimeDir, config, decision, protocols, invocations }),
         ...(options.starting ? { STARTING: '1' } : {}),
         ...(options.idle ? { IDLE: '1' } : {}),
       }),
       serialization: 'advanced',
+      execArgv: ['--expose-gc'],
       uid,
     });
     this.exited = once(this.child, 'exit');

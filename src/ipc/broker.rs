@@ -1,33 +1,46 @@
-//! The primary's Rust side: accepts members, knows who is there, and opens their call lanes.
+//! The primary's Rust side: accepts members, knows who is there, opens their call lanes, and passes on what they ask of
+//! each other. What it does for one member never waits for another one.
+
+mod control;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
 use crate::ipc::connection::Connection;
+use crate::ipc::gather::Gathers;
 use crate::ipc::lane::{self, Lane, LaneContext, Peer};
-use crate::ipc::message::{supported, MemberInfo, MemberState, Message, PROTOCOL};
+use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
+use crate::ipc::outbox::Outbox;
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
 
-/// How many messages may wait for a member that doesn't read; one more, and it is turned out.
-const OUTBOX: usize = 4096;
+/// How long a member's event loop may be silent and the member still be a successor for a stuck primary.
+const LIVELY: Duration = Duration::from_secs(1);
 
 /// A primary's broker, for one tenure.
 #[derive(Debug)]
 pub struct Broker {
     epoch: Epoch,
     context: LaneContext,
+    speaks: Speaks,
+    /// How often to hear of members.
+    beat: Duration,
     roster: Mutex<Roster>,
-    /// Handing over: nobody is welcome any more.
+    /// Handing over: nobody is welcome any more, and no new request is taken.
     closing: AtomicBool,
+    /// The gathers have changed: when the next one ends may have, too.
+    gathers_changed: Notify,
 }
 
 #[derive(Debug)]
@@ -35,6 +48,9 @@ struct Roster {
     primary: MemberInfo,
     members: BTreeMap<MemberId, Entry>,
     last_id: u32,
+    gathers: Gathers,
+    /// How many requests of the primary itself were taken.
+    own_taken: u64,
 }
 
 #[derive(Debug)]
@@ -42,19 +58,45 @@ struct Entry {
     info: MemberInfo,
     token: String,
     max_payload: usize,
-    outbox: mpsc::Sender<Vec<u8>>,
+    protocol: u32,
+    outbox: Outbox,
     lane: Option<Arc<Lane>>,
+    /// How many of its requests were taken.
+    taken: u64,
+    /// The last word to it is queued.
+    said_bye: bool,
 }
 
 impl Broker {
-    /// A broker for the tenure `epoch` of `primary`.
+    /// A broker for the tenure `epoch` of `primary`, which answers nothing yet.
     #[must_use]
-    pub fn new(epoch: Epoch, mut primary: MemberInfo, context: LaneContext) -> Self {
+    pub fn new(
+        epoch: Epoch,
+        mut primary: MemberInfo,
+        context: LaneContext,
+        speaks: Speaks,
+        beat: Duration,
+    ) -> Self {
         primary.id = MemberId(1);
         primary.role = "primary".into();
         primary.joined_at = now_ms();
-        let roster = Mutex::new(Roster { primary, members: BTreeMap::new(), last_id: 1 });
-        Self { epoch, context, roster, closing: AtomicBool::new(false) }
+        primary.state = MemberState::Starting;
+        let roster = Roster {
+            primary,
+            members: BTreeMap::new(),
+            last_id: 1,
+            gathers: Gathers::default(),
+            own_taken: 0,
+        };
+        Self {
+            epoch,
+            context,
+            speaks,
+            beat,
+            roster: Mutex::new(roster),
+            closing: AtomicBool::new(false),
+            gathers_changed: Notify::new(),
+        }
     }
 
     /// Our own id.
@@ -66,6 +108,7 @@ impl Broker {
     /// Accepts members until cancelled; then every connection is closed.
     pub async fn serve(self: &Arc<Self>, listener: &Listener) {
         let mut connections = JoinSet::new();
+        let mut ends = std::pin::pin!(self.end_gathers());
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -75,10 +118,11 @@ impl Broker {
                     Err(error) => {
                         // No descriptor left, for one: others may close theirs.
                         warn!("a connection could not be accepted: {error}");
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 },
                 Some(_) = connections.join_next() => {}
+                () = &mut ends => {}
             }
         }
     }
@@ -101,14 +145,57 @@ impl Broker {
         self.broadcast(&mut roster, None, &Message::State { id, state });
     }
 
-    /// Welcomes nobody any more, and says the last word on every call lane; the lanes close when it is out.
-    pub fn finish(&self) -> Vec<Arc<Lane>> {
+    /// How the primary's own event loop does.
+    pub fn set_lag(&self, lag: Duration) {
+        self.roster().primary.lag_ms = millis(lag);
+    }
+
+    /// Whether a member can take over from a primary that is stuck.
+    #[must_use]
+    pub fn has_successor(&self) -> bool {
+        self.roster().members.values().any(|entry| {
+            entry.info.candidate
+                && entry.info.state == MemberState::Ready
+                && u128::from(entry.info.lag_ms) < LIVELY.as_millis()
+        })
+    }
+
+    /// Welcomes nobody any more, and takes no new request.
+    pub fn stop_taking(&self) {
+        // Under the lock: what is taken now is counted.
+        let _roster = self.roster();
         self.closing.store(true, Ordering::Relaxed);
-        let lanes: Vec<_> = self.roster().members.values().filter_map(|entry| entry.lane.clone()).collect();
-        for lane in &lanes {
-            lane.finish(&self.context.inbox);
+    }
+
+    /// Whether a gather still waits for answers.
+    #[must_use]
+    pub fn is_gathering(&self) -> bool {
+        !self.roster().gathers.is_empty()
+    }
+
+    /// Says the last word on every lane; they close when it is out. Returns how many of our own requests were taken.
+    pub fn finish(&self, relieved: bool) -> u64 {
+        self.stop_taking();
+        let mut roster = self.roster();
+        for entry in roster.members.values_mut() {
+            if let Some(lane) = &entry.lane {
+                lane.finish(&self.context.inbox, relieved);
+            }
+            entry.said_bye = true;
+            // It doesn't read: then it hears nothing more from us.
+            let _ = entry.outbox.try_send(Message::Bye { taken: entry.taken }.to_bytes(self.epoch).into());
         }
-        lanes
+        roster.own_taken
+    }
+
+    /// Whether every member has been let go.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.roster().members.is_empty()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// A connection's first message tells which of a member's two it is.
@@ -125,109 +212,17 @@ impl Broker {
     async fn shake_hands(&self, stream: Stream) -> Result<()> {
         let mut connection = Connection::accepted(stream)?;
         let message = connection.next_message().await?;
-        if self.closing.load(Ordering::Relaxed) {
+        if self.is_closing() {
             // It tries again, with the next primary.
             return Err(AgentError::Disconnected);
         }
         match message {
-            Message::Hello { protocol, member, max_payload } => {
-                self.control(connection, protocol, member, max_payload).await
+            Message::Hello { protocol, oldest, beat_ms, member, max_payload } => {
+                let theirs = Speaks { protocol, oldest: oldest.unwrap_or(protocol) };
+                self.control(connection, theirs, beat_ms, member, max_payload).await
             }
             Message::OpenCalls { id, token } => self.calls(connection, id, &token).await,
             other => Err(AgentError::BadFrame(format!("{other:?} where a hello belongs"))),
-        }
-    }
-
-    async fn control(
-        &self,
-        mut connection: Connection,
-        protocol: u32,
-        member: MemberInfo,
-        max_payload: usize,
-    ) -> Result<()> {
-        if !supported(protocol) {
-            let reason = format!(
-                "the primary (pid {}, version {}) speaks protocol {PROTOCOL}, this process protocol {protocol}; \
-                 run one version of @midwayjs/process-agent in all processes of a group",
-                std::process::id(),
-                self.roster().primary.version,
-            );
-            warn!("pid {} was refused: it speaks protocol {protocol}, this process {PROTOCOL}", member.pid);
-            return connection.send(&Message::Refused { reason }, self.epoch).await;
-        }
-        let (outbox, mut queued) = mpsc::channel(OUTBOX);
-        let (id, welcome) = self.enter(member, max_payload, outbox);
-        let left = Leaving { broker: self, id };
-        connection.send(&welcome, self.epoch).await?;
-        loop {
-            tokio::select! {
-                frame = connection.next() => self.listen_to(id, &Message::from_frame(&frame?)?)?,
-                bytes = queued.recv() => match bytes {
-                    Some(bytes) => connection.send_bytes(&bytes).await?,
-                    // Turned out: it didn't read.
-                    None => break,
-                },
-            }
-        }
-        drop(left);
-        Ok(())
-    }
-
-    fn enter(
-        &self,
-        mut info: MemberInfo,
-        max_payload: usize,
-        outbox: mpsc::Sender<Vec<u8>>,
-    ) -> (MemberId, Message) {
-        let mut roster = self.roster();
-        roster.last_id += 1;
-        let id = MemberId(roster.last_id);
-        info.id = id;
-        info.role = "worker".into();
-        info.joined_at = now_ms();
-        let token = token();
-        let welcome = Message::Welcome {
-            protocol: PROTOCOL,
-            id,
-            epoch: self.epoch,
-            primary: roster.primary.clone(),
-            token: token.clone(),
-            max_payload: self.context.max_payload,
-        };
-        self.context.inbox.tell(Notice::MemberJoined { member: info.clone() });
-        self.broadcast(&mut roster, Some(id), &Message::Joined { member: info.clone() });
-        roster.members.insert(id, Entry { info, token, max_payload, outbox, lane: None });
-        (id, welcome)
-    }
-
-    fn leave(&self, id: MemberId) {
-        let mut roster = self.roster();
-        let Some(entry) = roster.members.remove(&id) else {
-            return;
-        };
-        self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
-        self.broadcast(&mut roster, Some(id), &Message::Left { member: entry.info });
-    }
-
-    fn listen_to(&self, id: MemberId, message: &Message) -> Result<()> {
-        let mut roster = self.roster();
-        match message {
-            Message::State { state, .. } => {
-                if let Some(entry) = roster.members.get_mut(&id) {
-                    entry.info.state = *state;
-                }
-                self.context.inbox.tell(Notice::MemberState { id, state: *state });
-                self.broadcast(&mut roster, Some(id), &Message::State { id, state: *state });
-                Ok(())
-            }
-            Message::ListMembers { request } => {
-                drop(roster);
-                let answer = Message::Members { request: *request, members: self.members() };
-                let bytes = answer.to_bytes(self.epoch);
-                let sender = self.roster().members.get(&id).map(|entry| entry.outbox.clone());
-                sender.map_or(Ok(()), |outbox| outbox.try_send(bytes).map_err(|_| AgentError::Disconnected))
-            }
-            other => Err(AgentError::BadFrame(format!("{other:?} from a member"))),
         }
     }
 
@@ -236,42 +231,64 @@ impl Broker {
             let roster = self.roster();
             let entry = roster.members.get(&id).filter(|entry| entry.token == token && entry.lane.is_none());
             let entry = entry.ok_or_else(|| AgentError::BadFrame(format!("no welcome for member {id}")))?;
-            Peer { calls_us: true, id, max_payload: entry.max_payload }
+            Peer { calls_us: true, id, max_payload: entry.max_payload, protocol: entry.protocol }
         };
         connection.send(&Message::CallsOpen, self.epoch).await?;
         let open = lane::open(connection.into_parts(), self.epoch, peer, &self.context)?;
         if let Some(entry) = self.roster().members.get_mut(&id) {
             entry.lane = Some(Arc::clone(&open.lane));
         }
-        if self.closing.load(Ordering::Relaxed) {
+        if self.is_closing() {
             // It came between: nothing of it was accepted.
-            open.lane.finish(&self.context.inbox);
+            open.lane.finish(&self.context.inbox, false);
         }
         let outcome = open.run().await;
-        // Either connection's end is the member's: its control task ends when its outbox is gone.
-        self.leave(id);
+        if !self.is_closing() {
+            // Either connection's end is the member's: its control task ends when its outbox is gone.
+            self.leave(id);
+        }
         outcome
+    }
+
+    fn leave(&self, id: MemberId) {
+        let mut roster = self.roster();
+        self.remove(&mut roster, id);
+    }
+
+    /// Takes a member off the roster and tells everybody.
+    fn remove(&self, roster: &mut Roster, id: MemberId) {
+        let Some(entry) = roster.members.remove(&id) else {
+            return;
+        };
+        roster.gathers.forget(id, entry.info.state == MemberState::Leaving);
+        self.gathers_changed.notify_one();
+        self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
+        self.broadcast(roster, Some(id), &Message::Left { member: entry.info });
+    }
+
+    /// Sends to every member but one.
+    fn broadcast(&self, roster: &mut Roster, except: Option<MemberId>, message: &Message) {
+        self.send_to_all(roster, except, &message.to_bytes(self.epoch).into());
     }
 
     /// Sends to every member but one. A member that has not read its messages for long is turned out: it joins again
     /// when it reads on.
-    fn broadcast(&self, roster: &mut Roster, except: Option<MemberId>, message: &Message) {
-        let mut to_say = vec![(except, message.to_bytes(self.epoch))];
-        while let Some((except, bytes)) = to_say.pop() {
-            let deaf: Vec<_> = roster
-                .members
-                .iter()
-                .filter(|(id, entry)| Some(**id) != except && entry.outbox.try_send(bytes.clone()).is_err())
-                .map(|(id, _)| *id)
-                .collect();
-            for id in deaf {
-                let Some(entry) = roster.members.remove(&id) else {
-                    continue;
-                };
-                warn!("member {id} (pid {}) does not read its messages: it is turned out", entry.info.pid);
-                self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
-                to_say.push((None, Message::Left { member: entry.info }.to_bytes(self.epoch)));
-            }
+    fn send_to_all(&self, roster: &mut Roster, except: Option<MemberId>, bytes: &Bytes) {
+        let deaf: Vec<_> = roster
+            .members
+            .iter()
+            .filter(|(id, entry)| Some(**id) != except && entry.outbox.try_send(bytes.clone()).is_err())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in deaf {
+            self.turn_out(roster, id);
+        }
+    }
+
+    fn turn_out(&self, roster: &mut Roster, id: MemberId) {
+        if let Some(entry) = roster.members.get(&id) {
+            warn!("member {id} (pid {}) does not read its messages: it is turned out", entry.info.pid);
+            self.remove(roster, id);
         }
     }
 
@@ -280,24 +297,6 @@ impl Broker {
     }
 }
 
-/// Takes a member off the roster when its control connection ends, however it ends.
-struct Leaving<'a> {
-    broker: &'a Broker,
-    id: MemberId,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.broker.leave(self.id);
-    }
-}
-
-/// A token that nobody can guess: it ties a call connection to its control connection.
-fn token() -> String {
-    let mut bytes = [0u8; 16];
-    // Both connections are this user's anyway: without a source of randomness the roster still tells them apart.
-    if getrandom::fill(&mut bytes).is_err() {
-        warn!("no randomness for a token");
-    }
-    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,27 +2,58 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::{timeout, MissedTickBehavior};
+use tracing::warn;
 
 use crate::error::{AgentError, Result};
-use crate::inbox::Notice;
-use crate::ipc::connection::Connection;
+use crate::inbox::{Inbox, Letter, Notice};
+use crate::ipc::connection::{Connection, Incoming, Outward};
+use crate::ipc::frame::{Frame, Kind};
 use crate::ipc::lane::{self, LaneContext, OpenLane, Peer};
-use crate::ipc::message::{supported, MemberInfo, MemberState, Message, PROTOCOL};
+use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
+use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
+use crate::watch::event_loop::Watch;
+use crate::watch::{self, silence::Silence};
 
-/// How long a lane is read on when the control connection has ended before it: a dead peer's socket ends by itself.
+/// How long one lane is read on when the other has ended before it: a dead peer's socket ends by itself.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How often we say that we run, when the primary does not tell how often it wants to hear it.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// What a follower may ask or say on the control lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Say {
     /// Our own state has changed.
     State(MemberState),
     /// Who is in the group?
     ListMembers(u32),
+    /// Something of our JavaScript's, of the tenure with this epoch.
+    Parcel(Epoch, Box<(Parcel, Body)>),
+}
+
+/// How a follower is to behave.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// The protocol's versions that we speak.
+    pub speaks: Speaks,
+    /// For how long a primary may say nothing before it is taken for frozen.
+    pub max_silence: Duration,
+    /// What is done about a primary that is.
+    pub on_frozen: OnFrozen,
+}
+
+/// What a follower does about a frozen primary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFrozen {
+    /// Nothing: it waits until the primary goes on or dies.
+    #[default]
+    Wait,
+    /// It kills it.
+    Kill,
 }
 
 /// A membership under a primary, both connections open.
@@ -37,93 +68,255 @@ pub struct Following {
     control: Connection,
     calls: Connection,
     max_payload: usize,
+    protocol: u32,
+    beat: Duration,
+}
+
+/// What is left to say when a tenure has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// How many of our requests were written.
+    pub written: u64,
+    /// How many of them a primary that handed over has taken.
+    pub taken: Option<u64>,
 }
 
 /// Joins the group at `address` as `me`.
 ///
 /// # Errors
 /// [`AgentError::Refused`] when the primary doesn't want us; every other error means that there is nobody to join yet.
-pub async fn join(address: &Path, me: &MemberInfo, max_payload: usize) -> Result<Following> {
+pub async fn join(
+    address: &Path,
+    me: &MemberInfo,
+    max_payload: usize,
+    manners: Manners,
+) -> Result<Following> {
     let mut control = Connection::connect(address).await?;
-    let hello = Message::Hello { protocol: PROTOCOL, member: me.clone(), max_payload };
+    let speaks = manners.speaks;
+    let hello = Message::Hello {
+        protocol: speaks.protocol,
+        oldest: Some(speaks.oldest),
+        beat_ms: u64::try_from(watch::period(manners.max_silence).as_millis()).ok(),
+        member: me.clone(),
+        max_payload,
+    };
     control.send(&hello, Epoch(0)).await?;
-    let (id, epoch, primary, token, theirs) = match control.next_message().await? {
-        Message::Welcome { protocol, id, epoch, primary, token, max_payload } => {
-            if !supported(protocol) {
-                return Err(AgentError::Refused(format!(
-                    "the primary (pid {}) speaks protocol {protocol}, this process protocol {PROTOCOL}",
-                    primary.pid
-                )));
-            }
-            (id, epoch, primary, token, max_payload)
+    let (protocol, beat_ms, id, epoch, primary, token, theirs) = match control.next_message().await? {
+        Message::Welcome { protocol, beat_ms, id, epoch, primary, token, max_payload } => {
+            (protocol, beat_ms, id, epoch, primary, token, max_payload)
         }
         Message::Refused { reason } => return Err(AgentError::Refused(reason)),
         other => return Err(AgentError::BadFrame(format!("{other:?} where a welcome belongs"))),
     };
+    if speaks.agree(Speaks { protocol, oldest: protocol }).is_none() {
+        return Err(AgentError::Refused(format!(
+            "the primary (pid {}) speaks protocol {protocol}, this process {speaks}",
+            primary.pid
+        )));
+    }
+    control.set_limit(max_payload);
     let mut calls = Connection::connect(address).await?;
     calls.send(&Message::OpenCalls { id, token }, epoch).await?;
     match calls.next_message().await? {
         Message::CallsOpen => {}
         other => return Err(AgentError::BadFrame(format!("{other:?} where an open lane belongs"))),
     }
-    Ok(Following { epoch, id, primary, control, calls, max_payload: theirs })
+    let beat = beat_ms.map_or(BEAT, |ms| Duration::from_millis(ms.clamp(20, 60_000)));
+    Ok(Following { epoch, id, primary, control, calls, max_payload: theirs, protocol, beat })
 }
 
 impl Following {
-    /// Follows until either connection ends. The call lane has been read to its end then.
+    /// Follows until both connections have ended. The call lane has been read to its end then. `account` counts our
+    /// requests, also when this is cancelled.
     ///
     /// # Errors
     /// What ended it; [`AgentError::Disconnected`] when the primary just closed.
-    pub async fn follow(self, context: &LaneContext, said: &mut mpsc::UnboundedReceiver<Say>) -> Result<()> {
-        let Self { epoch, id, primary, mut control, calls, max_payload } = self;
+    pub async fn follow(
+        self,
+        context: &LaneContext,
+        manners: Manners,
+        said: &mut mpsc::UnboundedReceiver<Say>,
+        account: &mut Account,
+    ) -> Result<()> {
+        let Self { epoch, id, primary, mut control, calls, max_payload, protocol, beat } = self;
         let inbox = Arc::clone(&context.inbox);
         inbox.tell(Notice::Following { epoch, id, primary: primary.clone() });
-        let peer = Peer { calls_us: false, id: primary.id, max_payload };
+        let peer = Peer { calls_us: false, id: primary.id, max_payload, protocol };
         let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, context)?;
         if primary.state == MemberState::Ready {
             inbox.tell(Notice::PrimaryReady { epoch });
         }
-        let mut running = std::pin::pin!(lane.run());
+        let Account { written, taken } = account;
+        let (incoming, outward) = control.halves();
+        let hearing = Hearing { inbox: &inbox, primary: &primary, epoch, manners, taken };
         let control = async {
-            loop {
-                tokio::select! {
-                    frame = control.next() => {
-                        if let Some(notice) = understand(Message::from_frame(&frame?)?, primary.id, epoch)? {
-                            inbox.tell(notice);
-                        }
-                    }
-                    Some(say) = said.recv() => {
-                        let message = match say {
-                            Say::State(state) => Message::State { id, state },
-                            Say::ListMembers(request) => Message::ListMembers { request },
-                        };
-                        control.send(&message, epoch).await?;
-                    }
-                }
+            tokio::select! {
+                outcome = hearing.run(incoming) => outcome,
+                outcome = talk(&inbox, (epoch, id), said, outward, beat, written) => outcome,
             }
         };
+        let (mut running, mut control) = (std::pin::pin!(lane.run()), std::pin::pin!(control));
+        // When one has ended, there may still be something in the other's socket.
         tokio::select! {
-            outcome = &mut running => outcome,
-            outcome = control => {
-                let outcome: Result<()> = outcome;
-                // Its replies may still be in the other socket.
-                let _ = tokio::time::timeout(DRAIN, running).await;
+            outcome = &mut running => {
+                let last = timeout(DRAIN, control).await;
+                outcome.and(last.unwrap_or(Err(AgentError::Disconnected)))
+            }
+            outcome = &mut control => {
+                let _ = timeout(DRAIN, running).await;
                 outcome
             }
         }
     }
 }
 
-/// What JavaScript is told of a message from the primary.
-fn understand(message: Message, primary: MemberId, epoch: Epoch) -> Result<Option<Notice>> {
-    Ok(match message {
-        Message::State { id, state: MemberState::Ready } if id == primary => {
-            Some(Notice::PrimaryReady { epoch })
+/// Says what there is to say, and now and then that we run and how our event loop does.
+async fn talk(
+    inbox: &Inbox,
+    (epoch, id): (Epoch, MemberId),
+    said: &mut mpsc::UnboundedReceiver<Say>,
+    outward: Outward<'_>,
+    every: Duration,
+    written: &mut u64,
+) -> Result<()> {
+    let mut watch = Watch::new(every);
+    let mut beat = tokio::time::interval(every);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            say = said.recv() => match say {
+                Some(Say::State(state)) => {
+                    outward.send(&Message::State { id, state }.to_bytes(epoch)).await?;
+                }
+                Some(Say::ListMembers(request)) => {
+                    outward.send(&Message::ListMembers { request }.to_bytes(epoch)).await?;
+                }
+                Some(Say::Parcel(of, said)) if of == epoch => {
+                    let (parcel, body) = *said;
+                    outward.send(&parcel.to_bytes(epoch, &body)?).await?;
+                    *written += u64::from(parcel.is_request());
+                }
+                // Of an earlier tenure: our JavaScript is about to hear of its end, and asks again.
+                Some(Say::Parcel(..)) => {}
+                None => return Ok(()),
+            },
+            _ = beat.tick() => {
+                let lag = inbox.look(&mut watch, Instant::now());
+                let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+                outward.send(&Message::Beat { lag_ms }.to_bytes(epoch)).await?;
+            }
         }
-        Message::State { id, state } => Some(Notice::MemberState { id, state }),
-        Message::Joined { member } => Some(Notice::MemberJoined { member }),
-        Message::Left { member } => Some(Notice::MemberLeft { member }),
-        Message::Members { request, members } => Some(Notice::Members { request, members }),
-        other => return Err(AgentError::BadFrame(format!("{other:?} from a primary"))),
-    })
+    }
+}
+
+/// What a follower hears on the control lane, and what it makes of hearing nothing.
+struct Hearing<'a> {
+    inbox: &'a Inbox,
+    primary: &'a MemberInfo,
+    epoch: Epoch,
+    manners: Manners,
+    taken: &'a mut Option<u64>,
+}
+
+impl Hearing<'_> {
+    async fn run(mut self, mut incoming: Incoming<'_>) -> Result<()> {
+        let every = watch::period(self.manners.max_silence);
+        let mut looks = tokio::time::interval(every);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silence = Silence::new(every, Instant::now());
+        let mut frozen = false;
+        loop {
+            let frame = tokio::select! {
+                frame = async {
+                    // A busy event loop makes the socket fill up, not our memory.
+                    self.inbox.room().await;
+                    incoming.next().await
+                } => frame?,
+                _ = looks.tick() => {
+                    let now = Instant::now();
+                    if !self.inbox.has_room() {
+                        // It is we who don't read.
+                        silence.heard(now);
+                    }
+                    let silent = silence.look(now);
+                    if silent >= self.manners.max_silence && !frozen {
+                        frozen = true;
+                        self.report_frozen(silent);
+                    }
+                    continue;
+                }
+            };
+            silence.heard(Instant::now());
+            if frozen {
+                frozen = false;
+                self.inbox.tell(Notice::PrimaryThawed);
+            }
+            self.understand(frame)?;
+        }
+    }
+
+    /// What JavaScript is told of what the primary says.
+    fn understand(&mut self, frame: Frame) -> Result<()> {
+        if frame.kind == Kind::Parcel {
+            let (parcel, body) = Parcel::from_frame(frame)?;
+            self.inbox.post(Letter { expires: expiry(&parcel), ..Letter::of(parcel, body) });
+            return Ok(());
+        }
+        let notice = match Message::from_frame(&frame)? {
+            Message::Beat { .. } => return Ok(()),
+            Message::Bye { taken } => {
+                *self.taken = Some(taken);
+                return Ok(());
+            }
+            Message::State { id, state: MemberState::Ready } if id == self.primary.id => {
+                Notice::PrimaryReady { epoch: self.epoch }
+            }
+            Message::State { id, state } => Notice::MemberState { id, state },
+            Message::Joined { member } => Notice::MemberJoined { member },
+            Message::Left { member } => Notice::MemberLeft { member },
+            Message::Members { request, members } => Notice::Members { request, members },
+            other => return Err(AgentError::BadFrame(format!("{other:?} from a primary"))),
+        };
+        self.inbox.tell(notice);
+        Ok(())
+    }
+
+    fn report_frozen(&self, silent: Duration) {
+        let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+        self.inbox.tell(Notice::PrimaryFrozen { silent_ms });
+        // A thread of our own process can't be frozen while we run.
+        if self.manners.on_frozen == OnFrozen::Kill && self.primary.pid != std::process::id() {
+            kill(self.primary.pid);
+        }
+    }
+}
+
+/// When nobody waits for a parcel any more.
+fn expiry(parcel: &Parcel) -> Option<Instant> {
+    match parcel {
+        Parcel::Ask { left_ms, .. } => Instant::now().checked_add(Duration::from_millis(u64::from(*left_ms))),
+        _ => None,
+    }
+}
+
+/// Kills the frozen primary: its connection is open, so the pid is still its own.
+///
+/// # Platform-specific behaviour
+/// Windows: nothing; a process there can't be stopped by a signal either.
+fn kill(pid: u32) {
+    #[cfg(unix)]
+    {
+        let target = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        let killed =
+            target.map(|target| rustix::process::kill_process(target, rustix::process::Signal::KILL));
+        match killed {
+            Some(Ok(())) => {
+                warn!("the frozen primary, pid {pid}, was killed (processAgent.primary.onFrozen)");
+            }
+            Some(Err(error)) => warn!("the frozen primary, pid {pid}, can't be killed: {error}"),
+            None => warn!("{pid} is no pid: nothing was killed"),
+        }
+    }
+    #[cfg(not(unix))]
+    warn!("the frozen primary, pid {pid}, is not killed: that is not supported on this platform");
 }

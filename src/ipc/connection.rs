@@ -95,10 +95,53 @@ impl Connection {
         Ok((&self.stream).write_all(bytes).await?)
     }
 
+    /// Changes the largest payload that is taken, once the other end is known.
+    pub fn set_limit(&mut self, max_payload: usize) {
+        self.reader.set_limit(max_payload.saturating_add(CONTROL_LIMIT));
+    }
+
+    /// Both directions, to be used at the same time: who writes must go on reading, or two ends that have much to say
+    /// wait for each other.
+    pub fn halves(&mut self) -> (Incoming<'_>, Outward<'_>) {
+        (Incoming { stream: &self.stream, reader: &mut self.reader }, Outward(&self.stream))
+    }
+
     /// Hands the connection over to a call lane, with what was read beyond the handshake.
     #[must_use]
     pub fn into_parts(self) -> (Stream, FrameReader) {
         (self.stream, self.reader)
+    }
+}
+
+/// What comes in.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    stream: &'a Stream,
+    reader: &'a mut FrameReader,
+}
+
+impl Incoming<'_> {
+    /// As [`Connection::next`].
+    ///
+    /// # Errors
+    /// As [`Connection::next`].
+    pub async fn next(&mut self) -> Result<Frame> {
+        next_frame(self.stream, self.reader).await?.ok_or(AgentError::Disconnected)
+    }
+}
+
+/// What goes out.
+#[derive(Clone, Copy, Debug)]
+pub struct Outward<'a>(&'a Stream);
+
+impl Outward<'_> {
+    /// As [`Connection::send_bytes`].
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send(self, bytes: &[u8]) -> Result<()> {
+        let mut stream = self.0;
+        Ok(stream.write_all(bytes).await?)
     }
 }
 

@@ -5,11 +5,12 @@
 //! ```text
 //!  0        4      5       6          8                16
 //!  +--------+------+-------+----------+----------------+---------------
-//!  | length | kind | codec | reserved | epoch          | payload …
+//!  | length | kind | codec | head     | epoch          | payload …
 //!  +--------+------+-------+----------+----------------+---------------
 //! ```
 //!
-//! `length` counts what follows it (12 bytes of header and the payload). Bytes come from another process and are
+//! `length` counts what follows it (12 bytes of header and the payload). `head` counts the bytes at the beginning of a
+//! parcel's payload that Rust reads; it is 0 in every other kind. Bytes come from another process and are
 //! untrusted: a length is checked against the connection's limit before memory is taken for it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -36,6 +37,8 @@ pub enum Kind {
     Replies = 2,
     /// The last frame of a primary that hands over; its payload is a [`crate::ipc::message::Final`].
     Final = 3,
+    /// A [`crate::ipc::parcel::Parcel`] and, behind it, a body that JavaScript alone understands.
+    Parcel = 4,
 }
 
 impl TryFrom<u8> for Kind {
@@ -47,6 +50,7 @@ impl TryFrom<u8> for Kind {
             1 => Ok(Self::Calls),
             2 => Ok(Self::Replies),
             3 => Ok(Self::Final),
+            4 => Ok(Self::Parcel),
             other => Err(AgentError::BadFrame(format!("unknown kind {other}"))),
         }
     }
@@ -83,8 +87,10 @@ pub struct Frame {
     pub codec: Codec,
     /// The tenure that it belongs to.
     pub epoch: Epoch,
-    /// Its payload.
+    /// Its payload; of a parcel, the body.
     pub payload: Bytes,
+    /// What Rust reads of a parcel; empty in every other kind.
+    pub head: Bytes,
 }
 
 /// Appends a frame to `out`.
@@ -92,15 +98,41 @@ pub struct Frame {
 /// # Panics
 /// When the payload is larger than 4 GiB less the header: the limits of a connection are far below.
 pub fn encode(out: &mut Vec<u8>, kind: Kind, codec: Codec, epoch: Epoch, payload: &[u8]) {
-    let length = u32::try_from(payload.len() + HEADER_AFTER_LENGTH)
+    encode_with_head(out, kind, codec, epoch, &[], payload);
+}
+
+/// Appends a parcel to `out`: a head of at most 64 KiB, and a body.
+///
+/// # Panics
+/// As [`encode`], and when the head is larger.
+pub fn encode_parcel(out: &mut Vec<u8>, codec: Codec, epoch: Epoch, head: &[u8], body: &[u8]) {
+    encode_with_head(out, Kind::Parcel, codec, epoch, head, body);
+}
+
+fn encode_with_head(out: &mut Vec<u8>, kind: Kind, codec: Codec, epoch: Epoch, head: &[u8], payload: &[u8]) {
+    out.reserve(HEADER_LEN + head.len() + payload.len());
+    out.put_slice(&header(kind, codec, epoch, head.len(), payload.len()));
+    out.put_slice(head);
+    out.put_slice(payload);
+}
+
+/// The header of a frame whose payload follows it.
+///
+/// # Panics
+/// As [`encode_parcel`].
+#[must_use]
+pub fn header(kind: Kind, codec: Codec, epoch: Epoch, head: usize, payload: usize) -> [u8; HEADER_LEN] {
+    let length = u32::try_from(head + payload + HEADER_AFTER_LENGTH)
         .expect("a payload is checked against its limit before");
-    out.reserve(HEADER_LEN + payload.len());
+    let head = u16::try_from(head).expect("a head is checked against its limit before");
+    let mut header = [0; HEADER_LEN];
+    let mut out = &mut header[..];
     out.put_u32_le(length);
     out.put_u8(kind as u8);
     out.put_u8(codec as u8);
-    out.put_u16_le(0);
+    out.put_u16_le(head);
     out.put_u64_le(epoch.0);
-    out.put_slice(payload);
+    header
 }
 
 /// Takes bytes as they arrive and gives whole frames.
@@ -166,16 +198,17 @@ impl FrameReader {
         frame.advance(4);
         let kind = Kind::try_from(frame.get_u8())?;
         let codec = Codec::try_from(frame.get_u8())?;
-        let reserved = frame.get_u16_le();
-        if reserved != 0 {
-            return Err(AgentError::BadFrame(format!("reserved bits are set: {reserved:#06x}")));
-        }
+        let head = usize::from(frame.get_u16_le());
         let epoch = Epoch(frame.get_u64_le());
-        let payload = frame.freeze();
+        if head > frame.len() || (head > 0 && kind != Kind::Parcel) {
+            return Err(AgentError::BadFrame(format!("a head of {head} bytes in a {kind:?}")));
+        }
+        let mut payload = frame.freeze();
+        let head = payload.split_to(head);
         if codec == Codec::Text && std::str::from_utf8(&payload).is_err() {
             return Err(AgentError::BadFrame("text that is not UTF-8".into()));
         }
-        Ok(Some(Frame { kind, codec, epoch, payload }))
+        Ok(Some(Frame { kind, codec, epoch, payload, head }))
     }
 }
 
@@ -212,6 +245,23 @@ mod tests {
         let mut reader = FrameReader::new(10);
         reader.space().extend_from_slice(&encoded(Kind::Calls, Codec::Text, 1, &[0xff, 0xfe]));
         assert!(matches!(reader.next_frame(), Err(AgentError::BadFrame(_))));
+    }
+
+    #[test]
+    fn a_head_is_told_from_the_body_and_only_a_parcel_has_one() {
+        let mut reader = FrameReader::new(100);
+        let mut bytes = Vec::new();
+        encode_parcel(&mut bytes, Codec::Bytes, Epoch(3), b"head", b"\xff body");
+        reader.space().extend_from_slice(&bytes);
+        let frame = reader.next_frame().unwrap().unwrap();
+        assert_eq!((&frame.head[..], &frame.payload[..]), (&b"head"[..], &b"\xff body"[..]));
+        for (at, byte) in [(4, Kind::Calls as u8), (6, 11)] {
+            let mut broken = bytes.clone();
+            broken[at] = byte;
+            let mut reader = FrameReader::new(100);
+            reader.space().extend_from_slice(&broken);
+            assert!(matches!(reader.next_frame(), Err(AgentError::BadFrame(_))));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! the JavaScript thread only while it is.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub struct Lane {
     pub epoch: Epoch,
     state: Mutex<State>,
     queued: Notify,
+    budget: Arc<Budget>,
     #[cfg(unix)]
     direct: std::os::fd::OwnedFd,
 }
@@ -49,6 +50,8 @@ pub struct Lane {
 struct State {
     /// What could not be written at once.
     queue: VecDeque<Chunk>,
+    /// The bytes of it that are not written yet.
+    unwritten: usize,
     /// The writer task holds a chunk that is not in the queue any more.
     writing: bool,
     /// Frames given to [`Lane::send`].
@@ -62,10 +65,39 @@ struct State {
     phase: Phase,
 }
 
+/// What is left of a frame.
+type Chunk = Vec<u8>;
+
+/// How many bytes the lanes of an agent may hold for ends that don't read.
 #[derive(Debug)]
-struct Chunk {
-    bytes: Vec<u8>,
-    from: usize,
+pub struct Budget {
+    most: usize,
+    held: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of `most` bytes for all lanes together, and of a quarter of it for each.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, held: AtomicUsize::new(0) }
+    }
+
+    fn has_room(&self, unwritten: usize, more: usize) -> bool {
+        // What is larger by itself passes alone: its own size has a limit of its own.
+        unwritten == 0
+            || (unwritten + more <= self.most / 4 && self.held.load(Ordering::Relaxed) + more <= self.most)
+    }
+}
+
+/// What came of giving a batch to a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It has this number on the lane, counted from 1.
+    Frame(u64),
+    /// The lane has ended.
+    Closed,
+    /// The other end doesn't read, and too much is held for it already.
+    Full,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +110,7 @@ enum Phase {
 }
 
 impl Lane {
-    fn new(epoch: Epoch, stream: &Stream) -> Result<Self> {
+    fn new(epoch: Epoch, stream: &Stream, budget: Arc<Budget>) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         #[cfg(not(unix))]
         let _ = stream;
@@ -87,50 +119,61 @@ impl Lane {
             epoch,
             state: Mutex::default(),
             queued: Notify::new(),
+            budget,
             #[cfg(unix)]
             direct: duplicate(stream)?,
         })
     }
 
-    /// Sends a batch; returns its number on this lane, counted from 1, or `None` when the lane is closed.
-    /// Called on the JavaScript thread; never waits.
-    pub fn send(&self, kind: Kind, codec: Codec, payload: &[u8]) -> Option<u64> {
+    /// Sends a batch. Called on the JavaScript thread; never waits. `bounded` tells whether it is refused when the other
+    /// end doesn't read.
+    pub fn send(&self, kind: Kind, codec: Codec, payload: &[u8], bounded: bool) -> Sent {
         let mut state = self.state();
         if state.phase != Phase::Open {
-            return None;
+            return Sent::Closed;
+        }
+        if bounded && !self.budget.has_room(state.unwritten, payload.len()) {
+            return Sent::Full;
         }
         self.enqueue(&mut state, kind, codec, payload);
-        Some(state.sent)
+        Sent::Frame(state.sent)
     }
 
     fn enqueue(&self, state: &mut State, kind: Kind, codec: Codec, payload: &[u8]) {
-        let mut bytes = Vec::new();
-        frame::encode(&mut bytes, kind, codec, self.epoch, payload);
+        let header = frame::header(kind, codec, self.epoch, 0, payload.len());
         state.sent += 1;
-        let from = if state.queue.is_empty() && !state.writing { self.write_now(&bytes) } else { 0 };
-        if from == bytes.len() {
+        let written =
+            if state.queue.is_empty() && !state.writing { self.write_now(&header, payload) } else { 0 };
+        let whole = header.len() + payload.len();
+        if written == whole {
             state.written += 1;
             return;
         }
-        state.queue.push_back(Chunk { bytes, from });
+        let mut rest = Vec::with_capacity(whole - written);
+        rest.extend_from_slice(header.get(written..).unwrap_or_default());
+        rest.extend_from_slice(&payload[written.saturating_sub(header.len())..]);
+        state.unwritten += rest.len();
+        self.budget.held.fetch_add(rest.len(), Ordering::Relaxed);
+        state.queue.push_back(rest);
         self.queued.notify_one();
     }
 
     /// Writes what the socket takes at once. An error is not reported here: the reader meets it, after it has read
     /// what the other end had sent before.
     #[cfg(unix)]
-    fn write_now(&self, bytes: &[u8]) -> usize {
-        use rustix::net::SendFlags;
+    fn write_now(&self, header: &[u8], payload: &[u8]) -> usize {
+        use rustix::net::{SendAncillaryBuffer, SendFlags};
         #[cfg(target_os = "linux")]
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         // Node ignores SIGPIPE where the flag is missing.
         #[cfg(not(target_os = "linux"))]
         let flags = SendFlags::DONTWAIT;
-        rustix::net::send(&self.direct, bytes, flags).unwrap_or(0)
+        let pieces = [std::io::IoSlice::new(header), std::io::IoSlice::new(payload)];
+        rustix::net::sendmsg(&self.direct, &pieces, &mut SendAncillaryBuffer::default(), flags).unwrap_or(0)
     }
 
     #[cfg(not(unix))]
-    fn write_now(&self, _bytes: &[u8]) -> usize {
+    fn write_now(&self, _header: &[u8], _payload: &[u8]) -> usize {
         0
     }
 
@@ -143,7 +186,7 @@ impl Lane {
     }
 
     /// Says the last word: which frames were accepted. Those that JavaScript has not taken yet were not.
-    pub fn finish(&self, inbox: &Inbox) {
+    pub fn finish(&self, inbox: &Inbox, relieved: bool) {
         inbox.while_untouched(|| {
             let mut state = self.state();
             if state.phase != Phase::Open {
@@ -151,16 +194,25 @@ impl Lane {
             }
             state.phase = Phase::Finishing;
             state.last_word_said = true;
-            let last = Final { accepted: state.accepted };
+            let last = Final { accepted: state.accepted, relieved };
             self.enqueue(&mut state, Kind::Final, Codec::Text, &last.to_bytes());
             self.queued.notify_one();
         });
+    }
+
+    fn chunk_written(&self, size: usize) {
+        let mut state = self.state();
+        state.written += 1;
+        state.unwritten = state.unwritten.saturating_sub(size);
+        self.budget.held.fetch_sub(size, Ordering::Relaxed);
     }
 
     fn close(&self) -> u64 {
         let mut state = self.state();
         state.phase = Phase::Closed;
         state.queue.clear();
+        self.budget.held.fetch_sub(state.unwritten, Ordering::Relaxed);
+        state.unwritten = 0;
         state.written
     }
 
@@ -188,11 +240,17 @@ impl Lanes {
         self.lock().get(&id).cloned()
     }
 
+    /// Whether none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Says the last word on every lane.
     pub fn finish(&self, inbox: &Inbox) {
         let open: Vec<_> = self.lock().values().cloned().collect();
         for lane in open {
-            lane.finish(inbox);
+            lane.finish(inbox, false);
         }
     }
 
@@ -210,6 +268,8 @@ pub struct LaneContext {
     pub lanes: Arc<Lanes>,
     /// The largest payload that this process takes.
     pub max_payload: usize,
+    /// What lanes may hold.
+    pub budget: Arc<Budget>,
 }
 
 /// What is known of the other end when a lane opens.
@@ -221,6 +281,8 @@ pub struct Peer {
     pub id: MemberId,
     /// The largest payload that it takes.
     pub max_payload: usize,
+    /// The protocol's version that both ends speak.
+    pub protocol: u32,
 }
 
 /// A lane that is open to JavaScript and has to be run.
@@ -243,7 +305,7 @@ pub fn open(
     peer: Peer,
     context: &LaneContext,
 ) -> Result<OpenLane> {
-    let lane = Arc::new(Lane::new(epoch, &stream)?);
+    let lane = Arc::new(Lane::new(epoch, &stream, Arc::clone(&context.budget))?);
     reader.set_limit(context.max_payload.saturating_add(BATCH_ROOM));
     context.lanes.lock().insert(lane.id.0, Arc::clone(&lane));
     context.inbox.tell(Notice::LaneOpen {
@@ -251,6 +313,7 @@ pub fn open(
         epoch,
         peer: peer.id,
         calls_us: peer.calls_us,
+        protocol: peer.protocol,
         max_payload: peer.max_payload,
     });
     Ok(OpenLane { lane, stream, reader, context: context.clone() })
@@ -263,10 +326,9 @@ impl OpenLane {
     /// # Errors
     /// What ended it, unless the other end just closed.
     pub async fn run(mut self) -> Result<()> {
-        let mut closing =
-            Closing { lane: Arc::clone(&self.lane), context: self.context.clone(), accepted: None };
+        let mut closing = Closing { lane: Arc::clone(&self.lane), context: self.context.clone(), last: None };
         let Self { lane, stream, reader, context } = &mut self;
-        let read = read(stream, reader, lane, &context.inbox, &mut closing.accepted);
+        let read = read(stream, reader, lane, &context.inbox, &mut closing.last);
         let write = write(stream, lane);
         tokio::pin!(read, write);
         tokio::select! {
@@ -285,14 +347,19 @@ impl OpenLane {
 struct Closing {
     lane: Arc<Lane>,
     context: LaneContext,
-    accepted: Option<u64>,
+    last: Option<Final>,
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
         let written = self.lane.close();
         self.context.lanes.lock().remove(&self.lane.id.0);
-        self.context.inbox.tell(Notice::LaneClosed { lane: self.lane.id, written, accepted: self.accepted });
+        self.context.inbox.tell(Notice::LaneClosed {
+            lane: self.lane.id,
+            written,
+            accepted: self.last.map(|last| last.accepted),
+            relieved: self.last.is_some_and(|last| last.relieved),
+        });
     }
 }
 
@@ -301,7 +368,7 @@ async fn read(
     reader: &mut FrameReader,
     lane: &Arc<Lane>,
     inbox: &Inbox,
-    accepted: &mut Option<u64>,
+    last_word: &mut Option<Final>,
 ) -> Result<()> {
     while let Some(frame) = next_frame(stream, reader).await? {
         if frame.epoch != lane.epoch {
@@ -318,9 +385,11 @@ async fn read(
             Kind::Final => {
                 let last: Final = serde_json::from_slice(&frame.payload)
                     .map_err(|error| AgentError::BadFrame(error.to_string()))?;
-                *accepted = Some(last.accepted);
+                *last_word = Some(last);
             }
-            Kind::Control => return Err(AgentError::BadFrame("a control message on a call lane".into())),
+            Kind::Control | Kind::Parcel => {
+                return Err(AgentError::BadFrame(format!("a {:?} on a call lane", frame.kind)));
+            }
         }
     }
     Ok(())
@@ -337,15 +406,13 @@ async fn write(stream: &Stream, lane: &Lane) -> Result<()> {
         match (chunk, phase) {
             (Some(chunk), _) => {
                 let mut stream = stream;
-                let rest = &chunk.bytes[chunk.from..];
                 if phase == Phase::Finishing {
-                    let written = tokio::time::timeout(FLUSH, stream.write_all(rest)).await;
+                    let written = tokio::time::timeout(FLUSH, stream.write_all(&chunk)).await;
                     written.map_err(|_| AgentError::Disconnected)??;
                 } else {
-                    stream.write_all(rest).await?;
+                    stream.write_all(&chunk).await?;
                 }
-                let mut state = lane.state();
-                state.written += 1;
+                lane.chunk_written(chunk.len());
             }
             (None, Phase::Open) => lane.queued.notified().await,
             (None, Phase::Finishing | Phase::Closed) => return Ok(()),

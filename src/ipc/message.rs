@@ -6,13 +6,43 @@ use crate::error::{AgentError, Result};
 use crate::ipc::frame::{self, Codec, Frame, Kind};
 use crate::role::{Epoch, MemberId};
 
-/// The protocol's version; a peer of another version is refused, unless it is in [`supported`].
-pub const PROTOCOL: u32 = 1;
+/// The protocol's version, raised with each change of what is said between members.
+pub const PROTOCOL: u32 = 2;
+/// The oldest version that is spoken too: one back, during a rolling restart. Version 1 was never released.
+pub const OLDEST_PROTOCOL: u32 = 2;
 
-/// Whether a peer that speaks `protocol` can be a member of one group with us.
-#[must_use]
-pub fn supported(protocol: u32) -> bool {
-    protocol == PROTOCOL
+/// The protocol's versions that a process speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speaks {
+    /// Its own.
+    pub protocol: u32,
+    /// The oldest.
+    pub oldest: u32,
+}
+
+impl Default for Speaks {
+    fn default() -> Self {
+        Self { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }
+    }
+}
+
+impl Speaks {
+    /// The newest version that both speak.
+    #[must_use]
+    pub fn agree(self, other: Self) -> Option<u32> {
+        let newest = self.protocol.min(other.protocol);
+        (newest >= self.oldest && newest >= other.oldest).then_some(newest)
+    }
+}
+
+impl std::fmt::Display for Speaks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.oldest == self.protocol {
+            write!(f, "protocol {}", self.protocol)
+        } else {
+            write!(f, "protocols {} to {}", self.oldest, self.protocol)
+        }
+    }
 }
 
 /// A member as the others see it. Field names are those of JavaScript's `Member`.
@@ -39,6 +69,9 @@ pub struct MemberInfo {
     pub version: String,
     /// Whether it may become primary.
     pub candidate: bool,
+    /// For how long its event loop had been silent when it last said so, in ms.
+    #[serde(default)]
+    pub lag_ms: u64,
 }
 
 /// How far a member is.
@@ -61,6 +94,12 @@ pub enum Message {
     Hello {
         /// The member's [`PROTOCOL`].
         protocol: u32,
+        /// The oldest version that it speaks; missing: no other.
+        #[serde(default)]
+        oldest: Option<u32>,
+        /// How often it wants to hear of the primary, in ms.
+        #[serde(default)]
+        beat_ms: Option<u64>,
         /// Who it is.
         member: MemberInfo,
         /// The largest payload that it takes, in bytes.
@@ -68,8 +107,11 @@ pub enum Message {
     },
     /// The answer to a hello.
     Welcome {
-        /// The primary's [`PROTOCOL`].
+        /// The protocol's version that both speak.
         protocol: u32,
+        /// How often the primary wants to hear of the member, in ms.
+        #[serde(default)]
+        beat_ms: Option<u64>,
         /// The member's id in this tenure.
         id: MemberId,
         /// This tenure's epoch.
@@ -102,6 +144,16 @@ pub enum Message {
         /// What it is now.
         state: MemberState,
     },
+    /// Both ways, now and then: the process runs, and this is how its event loop does.
+    Beat {
+        /// For how long the event loop has been silent, in ms.
+        lag_ms: u64,
+    },
+    /// From a primary that hands over, last on the control lane.
+    Bye {
+        /// How many of the member's requests it has taken.
+        taken: u64,
+    },
     /// From the primary: somebody joined.
     Joined {
         /// Who.
@@ -131,6 +183,9 @@ pub enum Message {
 pub struct Final {
     /// How many frames of this connection it has accepted; it has not looked at the later ones.
     pub accepted: u64,
+    /// It did not give up by itself: its event loop was stuck.
+    #[serde(default)]
+    pub relieved: bool,
 }
 
 impl Final {

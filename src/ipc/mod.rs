@@ -26,5 +26,8 @@ pub mod broker;
 pub mod client;
 pub mod connection;
 pub mod frame;
+pub mod gather;
 pub mod lane;
 pub mod message;
+pub mod outbox;
+pub mod parcel;

@@ -4,12 +4,14 @@
 //! * [`folder`]: makes the folder, or says why it can't be trusted.
 //! * [`lock`]: the lock file. Who holds its lock is primary; it carries the epoch.
 //! * [`guard`]: a second hold on the group, for the case that the folder is taken away below a primary.
+//! * [`handover`]: what a primary that hands over leaves for the next one.
 //!
 //! Which deployment this is, is decided before any of this is loaded, in `ts/role`.
 
 pub mod folder;
 pub mod group;
 pub mod guard;
+pub mod handover;
 pub mod lock;
 
 use std::fmt;

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use process_agent::agent::{Agent, Options};
 use process_agent::inbox::{Item, Notice};
+use process_agent::ipc::client::OnFrozen;
 use process_agent::ipc::frame::{Codec, Kind};
+use process_agent::ipc::lane::Sent;
+use process_agent::ipc::message::Speaks;
 use process_agent::role::Epoch;
 
 /// How long anything may take before a test fails.
@@ -34,6 +37,10 @@ pub fn options(runtime_dir: &Path) -> Options {
         preferred: false,
         wait_for_preferred: false,
         max_payload: 1024 * 1024,
+        max_held: 4 * 1024 * 1024,
+        max_silence: Duration::from_secs(30),
+        on_frozen: OnFrozen::Wait,
+        speaks: Speaks::default(),
     }
 }
 
@@ -49,7 +56,7 @@ impl Member {
     pub fn notices(&self) -> impl Iterator<Item = &Notice> {
         self.told.iter().filter_map(|(_, item)| match item {
             Item::Notice(notice) => Some(notice),
-            Item::Frame(..) => None,
+            Item::Frame(..) | Item::Letter(_) => None,
         })
     }
 
@@ -87,7 +94,7 @@ impl Member {
     pub fn until_notice<T>(&mut self, what: &str, pick: impl Fn(&Notice) -> Option<T>) -> T {
         self.until(what, |item| match item {
             Item::Notice(notice) => pick(notice),
-            Item::Frame(..) => None,
+            Item::Frame(..) | Item::Letter(_) => None,
         })
     }
 
@@ -118,7 +125,8 @@ impl Member {
 
     /// Sends a small frame of calls.
     pub fn send(&self, lane: u32) {
-        assert!(self.agent.send(lane, Kind::Calls, Codec::Text, b"[]").is_some(), "lane {lane} is closed");
+        let sent = self.agent.send(lane, Kind::Calls, Codec::Text, b"[]", false);
+        assert!(matches!(sent, Sent::Frame(_)), "lane {lane}: {sent:?}");
     }
 
     pub fn lane(&mut self, nth: usize) -> u32 {

@@ -1,47 +1,77 @@
 /** Calls that other members make of this process while it is primary. */
-import { type Encoded, encode, sizeOf } from '../codec';
-import { encodeError, ProcessAgentError } from '../errors';
-import type { EngineHost } from './engine';
-import { Batch, readCalls, replyBytes, replyText, Status } from './wire';
+import type { Encoded } from '../codec';
+import { ProcessAgentError } from '../errors';
+import type { Member } from '../interface';
+import type { Carrier, EngineHost } from './engine';
+import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
+import { Running } from './running';
+import { isAsyncIterable, StreamWriter } from './stream-writer';
+import { Batch, idOfReply, readCalls, replyBytes, replyText, Status, Verb } from './wire';
 
 /** The lane of one member, as its primary sees it. */
 export interface IncomingLane {
   readonly id: number;
+  readonly member: Member;
+  readonly epoch: number;
   /** The largest payload that the member takes. */
   readonly maxPayload: number;
-  send(payload: Encoded): number;
+  /** Returns 0 when the lane is closed; -1 when `bounded` and the member does not read what it was sent. */
+  send(payload: Encoded, bounded: boolean): number;
 }
+
+/** What is running for a caller who may want to say something about it. */
+interface Tracked {
+  running?: Running;
+  stream?: StreamWriter;
+}
+
+/** A frame whose calls are not all answered. */
+interface Accepted {
+  readonly bytes: number;
+  left: number;
+}
+
+const ITEM: ValueStatus = { value: Status.Item, undefined: Status.UndefinedItem };
+const END: ValueStatus = { value: Status.End, undefined: Status.UndefinedEnd };
 
 export class IncomingCalls {
   /** Calls accepted and not answered yet. */
   #running = 0;
+  /** Bytes of the frames that hold them. */
+  #held = 0;
   #refusing = false;
   #idle: (() => void) | undefined;
   readonly #replies = new Map<IncomingLane, Encoded[]>();
+  readonly #tracked = new Map<IncomingLane, Map<number, Tracked>>();
   #flushing = false;
 
   constructor(
     private readonly host: EngineHost,
-    private readonly maxPayload: number,
+    private readonly limits: { maxPayload: number; maxPendingBytes: number },
   ) {}
 
   /** Calls that came on `lane`. */
   receive(lane: IncomingLane, payload: string | Buffer): void {
-    readCalls(
-      payload,
-      (id, name, args) => {
+    const frame: Accepted = { bytes: payload.length, left: 0 };
+    const full = this.#held > 0 && this.#held + frame.bytes > this.limits.maxPendingBytes;
+    readCalls(payload, {
+      call: (id, name, args, carrier) => {
         if (this.#refusing) {
           this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
+        } else if (full) {
+          this.#answer(lane, id, encodeThrown(this.#tooMuch(name), lane.maxPayload));
         } else {
-          this.#run(lane, id, name, args);
+          this.#hold(frame);
+          this.#run(lane, frame, id, name, args, carrier);
         }
       },
-      (id, name, cause) => {
+      verb: (id, verb, number) => this.#heed(this.#tracked.get(lane)?.get(id), verb, number),
+      refuse: (id, name, cause) => {
         const message = `${name}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
         const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
-        this.#reply(lane, encodeThrown(lane, id, error));
+        this.#answer(lane, id, encodeThrown(error, lane.maxPayload));
       },
-    );
+    });
   }
 
   /** Accepts nothing more; resolves when what was accepted is answered, or after `timeout` ms. */
@@ -64,37 +94,142 @@ export class IncomingCalls {
     this.#refusing = false;
   }
 
+  /** The lane has ended: nobody waits for what runs for it. */
   forget(lane: IncomingLane): void {
     this.#replies.delete(lane);
+    const tracked = this.#tracked.get(lane);
+    this.#tracked.delete(lane);
+    for (const { running, stream } of tracked?.values() ?? []) {
+      running?.abort(`the caller, pid ${lane.member.pid}, is gone, or the tenure of epoch ${lane.epoch} has ended`);
+      stream?.stop();
+    }
   }
 
-  #run(lane: IncomingLane, id: number, name: string, args: unknown[]): void {
-    this.#running++;
+  #run(
+    lane: IncomingLane,
+    frame: Accepted,
+    id: number,
+    name: string,
+    args: unknown[],
+    carrier: Carrier | undefined,
+  ): void {
+    let running: Running | undefined;
+    if (carrier || this.host.wantsInvocations) {
+      running = new Running(lane.member, lane.epoch, carrier);
+      this.#track(lane, id, { running });
+    }
     let result: unknown;
-    let isPromise: boolean;
     try {
-      result = this.host.invoke(name, args, undefined);
-      isPromise = typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function';
+      result = this.host.invoke(name, args, running);
     } catch (error) {
-      this.#finish(lane, encodeThrown(lane, id, error));
+      this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload));
       return;
     }
-    if (isPromise) {
+    if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
       Promise.resolve(result).then(
-        value => this.#finish(lane, this.#encodeValue(lane, id, name, value)),
-        error => this.#finish(lane, encodeThrown(lane, id, error)),
+        value => this.#succeed(lane, frame, id, name, value, running),
+        error => this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload)),
       );
     } else {
-      this.#finish(lane, this.#encodeValue(lane, id, name, result));
+      this.#succeed(lane, frame, id, name, result, running);
     }
   }
 
-  #finish(lane: IncomingLane, reply: Encoded): void {
-    this.#reply(lane, reply);
+  #succeed(
+    lane: IncomingLane,
+    frame: Accepted,
+    id: number,
+    name: string,
+    value: unknown,
+    running: Running | undefined,
+  ): void {
+    if (isAsyncIterable(value)) {
+      this.#stream(lane, frame, id, name, value, running);
+    } else {
+      this.#finish(lane, frame, id, encodeValue(name, value, this.#limit(lane), RESULT));
+    }
+  }
+
+  #stream(
+    lane: IncomingLane,
+    frame: Accepted,
+    id: number,
+    name: string,
+    iterable: AsyncIterable<unknown>,
+    running: Running | undefined,
+  ): void {
+    const limit = this.#limit(lane);
+    const finish = (outcome: EncodedOutcome) => this.#finish(lane, frame, id, outcome);
+    let stream: StreamWriter;
+    try {
+      stream = new StreamWriter(iterable, {
+        item: value => {
+          const outcome = encodeValue(name, value, limit, ITEM);
+          if (outcome.status === Status.Thrown) {
+            throw new Unsendable(outcome);
+          }
+          this.#answer(lane, id, outcome);
+          return outcome.value.length;
+        },
+        end: value => finish(encodeValue(name, value, limit, END)),
+        fail: error => finish(error instanceof Unsendable ? error.outcome : encodeThrown(error, lane.maxPayload)),
+      });
+    } catch (error) {
+      finish(encodeThrown(error, lane.maxPayload));
+      return;
+    }
+    this.#track(lane, id, { running, stream });
+    this.#answer(lane, id, { status: Status.Stream, value: 'null' });
+    stream.pull();
+  }
+
+  #heed(tracked: Tracked | undefined, verb: number, number: number): void {
+    switch (verb) {
+      case Verb.Cancel:
+        tracked?.running?.abort('the caller waits no longer');
+        tracked?.stream?.stop();
+        break;
+      case Verb.Taken:
+        tracked?.stream?.taken(number);
+        break;
+      case Verb.Return:
+        tracked?.stream?.stop();
+        break;
+    }
+  }
+
+  #track(lane: IncomingLane, id: number, tracked: Tracked): void {
+    const ofLane = this.#tracked.get(lane);
+    if (ofLane) {
+      ofLane.set(id, tracked);
+    } else {
+      this.#tracked.set(lane, new Map([[id, tracked]]));
+    }
+  }
+
+  #hold(frame: Accepted): void {
+    this.#running++;
+    if (frame.left++ === 0) {
+      this.#held += frame.bytes;
+    }
+  }
+
+  #finish(lane: IncomingLane, frame: Accepted, id: number, outcome: EncodedOutcome): void {
+    if (this.#tracked.size > 0) {
+      this.#tracked.get(lane)?.delete(id);
+    }
+    this.#answer(lane, id, outcome);
+    if (--frame.left === 0) {
+      this.#held -= frame.bytes;
+    }
     if (--this.#running === 0) {
       this.#idle?.();
       this.#idle = undefined;
     }
+  }
+
+  #answer(lane: IncomingLane, id: number, { status, value }: EncodedOutcome): void {
+    this.#reply(lane, typeof value === 'string' ? replyText(id, status, value) : replyBytes(id, status, value));
   }
 
   /** Replies of one turn go together, one batch a lane. */
@@ -116,64 +251,56 @@ export class IncomingCalls {
 
   #flush(): void {
     for (const [lane, replies] of this.#replies) {
-      const batch = new Batch<void>(
-        payload => lane.send(payload),
-        () => {},
+      const batch = new Batch<Encoded>(
+        payload => lane.send(payload, true),
+        (reply, frame) => {
+          if (frame < 0) {
+            this.#withhold(lane, idOfReply(reply));
+          }
+        },
       );
       for (const reply of replies) {
-        batch.add(undefined, reply);
+        batch.add(reply, reply);
       }
       batch.flush();
     }
     this.#replies.clear();
   }
 
-  #encodeValue(lane: IncomingLane, id: number, name: string, value: unknown): Encoded {
-    if (value === undefined) {
-      return replyText(id, Status.Undefined, 'null');
+  /** The member does not read: it gets the news that a reply is lost instead of the reply. */
+  #withhold(lane: IncomingLane, id: number): void {
+    const message =
+      `The reply was dropped: this process, pid ${lane.member.pid}, does not read its replies, and too many bytes ` +
+      'of them wait in the primary (processAgent.maxPendingBytes).';
+    const error = new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', message, { outcome: 'executed' });
+    const { stream } = this.#tracked.get(lane)?.get(id) ?? {};
+    if (stream) {
+      // A call has one last reply, and a stream that fails makes it.
+      stream.fail(error);
+      return;
     }
-    try {
-      const encoded = encode(value, 'result');
-      const limit = Math.min(lane.maxPayload, this.maxPayload);
-      const size = sizeOf(encoded, limit);
-      if (size > limit) {
-        throw new ProcessAgentError(
-          'ERR_AGENT_TOO_LARGE',
-          `${name}: the result takes ${size} bytes, over the limit of ${limit} (processAgent.maxPayload).`,
-        );
-      }
-      return reply(id, Status.Value, encoded);
-    } catch (error) {
-      if (error instanceof ProcessAgentError) {
-        // It ran: only its result stays here.
-        const { code, message } = error;
-        return encodeThrown(lane, id, new ProcessAgentError(code, `${name}: ${message}`, { outcome: 'executed' }));
-      }
-      // A toJSON() of the user's has thrown, for one.
-      return encodeThrown(lane, id, error);
-    }
+    const { value } = encodeThrown(error, lane.maxPayload);
+    lane.send(
+      typeof value === 'string' ? `[${replyText(id, Status.Thrown, value)}]` : replyBytes(id, Status.Thrown, value),
+      false,
+    );
+  }
+
+  #limit(lane: IncomingLane): number {
+    return Math.min(lane.maxPayload, this.limits.maxPayload);
+  }
+
+  #tooMuch(name: string): ProcessAgentError {
+    return new ProcessAgentError(
+      'ERR_AGENT_TOO_MANY_PENDING',
+      `${name}: the primary (pid ${process.pid}) has calls with ${this.#held} bytes to answer already ` +
+        '(processAgent.maxPendingBytes).',
+      { outcome: 'not-sent' },
+    );
   }
 }
 
-function reply(id: number, status: number, value: Encoded): Encoded {
-  return typeof value === 'string' ? replyText(id, status, value) : replyBytes(id, status, value);
-}
-
-/** Never throws: what can't travel of an error is left out. */
-function encodeThrown(lane: IncomingLane, id: number, error: unknown): Encoded {
-  try {
-    const encoded = encode(encodeError(error), 'error');
-    if (sizeOf(encoded, lane.maxPayload) <= lane.maxPayload) {
-      return reply(id, Status.Thrown, encoded);
-    }
-  } catch {
-    // Falls through to the least that can be said.
-  }
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(typeof error);
-  const least = new ProcessAgentError(
-    'ERR_AGENT_NOT_SERIALIZABLE',
-    `The method threw an error that can't be sent to another process: ${message.slice(0, 1000)}`,
-    { outcome: 'executed' },
-  );
-  return reply(id, Status.Thrown, encode(encodeError(least), 'error'));
+/** An item that can't be sent, as what is sent instead. */
+class Unsendable {
+  constructor(readonly outcome: EncodedOutcome) {}
 }

@@ -4,28 +4,26 @@
  */
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
-import type { Encoded } from '../codec';
+import { decode, type Encoded, encode } from '../codec';
 import type { ResolvedConfig } from '../config';
-import { type AgentErrorCode, decodeError, ProcessAgentError } from '../errors';
-import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
+import { type AgentErrorCode, type CallOutcome, decodeError, ProcessAgentError } from '../errors';
+import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import { FrameKind, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
-import type { Engine, EngineHost } from './engine';
+import { Answers } from './answers';
+import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost } from './engine';
 import { IncomingCalls, type IncomingLane } from './incoming';
-import type { Notice } from './notice';
+import type { IncomingParcel, Notice } from './notice';
 import { closedError, OutgoingCalls, Thrown } from './outgoing';
+import { Questions } from './questions';
+import { Requests, type SendParcel } from './requests';
 
 /** Longer than any process lives: a timer that only keeps the event loop alive. */
 const FOREVER = 2 ** 31 - 1;
 
 /** What an engine that is closing still has to hear. */
 const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'log', 'lane-closed', 'leaderless']);
-
-interface Question<T> {
-  resolve(value: T): void;
-  reject(error: unknown): void;
-}
 
 export class LocalEngine implements Engine {
   readonly group: string;
@@ -35,8 +33,11 @@ export class LocalEngine implements Engine {
   readonly #agent: NativeAgent;
   readonly #outgoing: OutgoingCalls;
   readonly #incoming: IncomingCalls;
+  readonly #requests: Requests;
+  readonly #answers: Answers;
+  readonly #questions: Questions;
   readonly #keepAlive: NodeJS.Timeout;
-  #pending = 0;
+  #holds = 0;
   /** Lanes of members, while this process is primary. */
   readonly #members = new Map<number, IncomingLane>();
   /** The others, as far as this tenure told: to know whether there is somebody to hand over to. */
@@ -44,12 +45,15 @@ export class LocalEngine implements Engine {
   #toPrimary: { id: number; epoch: number; maxPayload: number } | undefined;
   #primary: Member | undefined;
   #primaryReady = false;
+  /** The tenure that this process leads, or is taking over; 0 while it does not. */
+  #leads = 0;
+  #tenure: AbortController | undefined;
+  /** This process's own start-up has finished. */
+  #ready = false;
+  #inspected = false;
   #closed = false;
   /** When a stop that has begun must not wait any longer; ms since 1970. */
   #stopUntil = 0;
-  #request = 0;
-  readonly #questions = new Map<number, Question<Member[]>>();
-  readonly #whenReady = new Set<Question<void>>();
   #whenStarted: { resolve(): void; reject(error: unknown): void } | undefined;
   /** Resolves when the native agent has ended, by itself after a failure, or because it was told to leave. */
   readonly #ended: Promise<void>;
@@ -60,18 +64,21 @@ export class LocalEngine implements Engine {
     private readonly decision: Decision,
     private readonly config: ResolvedConfig,
     private readonly host: EngineHost,
+    /** For tests of version skew: the oldest and the newest version of the protocol to speak. */
+    protocols?: number[],
   ) {
     const { NativeAgent } = loadBinding();
     this.#ended = new Promise(resolve => {
       this.#end = resolve;
     });
     this.group = decision.group;
-    this.#outgoing = new OutgoingCalls(
-      config,
-      () => this.#whyNoPrimary(),
-      pending => this.#holdProcess(pending ? 1 : -1),
-    );
-    this.#incoming = new IncomingCalls(host, config.maxPayload);
+    const why = () => this.#whyNoPrimary();
+    const hold = (pending: boolean) => this.#holdProcess(pending ? 1 : -1);
+    this.#outgoing = new OutgoingCalls(config, why, hold);
+    this.#incoming = new IncomingCalls(host, config);
+    this.#requests = new Requests(config, why, hold);
+    this.#answers = new Answers(host, config.maxPayload);
+    this.#questions = new Questions(request => this.#agent.listMembers(request), why, hold);
     this.#agent = new NativeAgent(
       {
         group: decision.group,
@@ -85,17 +92,29 @@ export class LocalEngine implements Engine {
         preferred: decision.preferred,
         waitForPreferred: decision.waitForPreferred,
         maxPayload: config.maxPayload,
+        maxHeld: config.maxPendingBytes,
+        maxSilence: config.primary.maxBlocked,
+        killFrozen: config.primary.onFrozen === 'kill',
+        protocols,
       },
       this.#takeSoon,
     );
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
   }
 
+  get tenure(): AbortSignal | undefined {
+    if (this.role !== 'primary') {
+      return undefined;
+    }
+    this.#tenure ??= new AbortController();
+    return this.#tenure.signal;
+  }
+
   start(): Promise<void> {
     this.#holdProcess(1);
     const started = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(this.#noPrimary('start', this.config.readyTimeout)),
+        () => reject(this.#questions.noPrimary('start', this.config.readyTimeout)),
         this.config.readyTimeout,
       );
       this.#whenStarted = {
@@ -119,23 +138,22 @@ export class LocalEngine implements Engine {
   }
 
   markReady(): void {
-    this.#agent.ready();
+    this.#ready = true;
+    this.#answers.markReady();
+    // A process that is about to become primary says so when it has taken over.
+    if (!this.#leads || this.role === 'primary') {
+      this.#agent.ready();
+    }
   }
 
   ready(timeout = this.config.readyTimeout): Promise<void> {
     if (this.#closed) {
       return Promise.reject(closedError('not-sent'));
     }
-    if (this.#isReady()) {
-      return Promise.resolve();
-    }
-    return this.#ask('ready()', timeout, question => {
-      this.#whenReady.add(question);
-      return () => this.#whenReady.delete(question);
-    });
+    return this.#isReady() ? Promise.resolve() : this.#questions.ready(timeout);
   }
 
-  async call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+  async call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
     if (this.role === 'primary' && !this.#closed) {
       // Its caller saw another role a moment ago.
       return this.host.invoke(name, args, undefined);
@@ -148,16 +166,19 @@ export class LocalEngine implements Engine {
     }
   }
 
+  gather(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]> {
+    return this.#requests.gather(name, args, options);
+  }
+
+  publish(topic: string, data: unknown): Promise<void> {
+    return this.#requests.publish(topic, data);
+  }
+
   members(): Promise<Member[]> {
     if (this.#closed) {
       return Promise.reject(closedError('not-sent'));
     }
-    return this.#ask('members()', this.config.readyTimeout, question => {
-      const request = ++this.#request;
-      this.#questions.set(request, question);
-      this.#agent.listMembers(request);
-      return () => this.#questions.delete(request);
-    });
+    return this.#questions.members(this.config.readyTimeout);
   }
 
   explain(): Explanation {
@@ -176,24 +197,28 @@ export class LocalEngine implements Engine {
   async handOver(): Promise<void> {
     this.#stopUntil = Date.now() + this.config.stopTimeout;
     if (this.role !== 'primary') {
-      this.#agent.handOver();
+      this.#agent.handOver(0);
       return;
     }
     if (!this.#hasSuccessor()) {
       // Whoever is left is stopping too, or may not lead: until the end this process answers best.
       return;
     }
+    this.#holdProcess(1);
     const gone = new Promise<void>(resolve => {
       this.#whenLeaderless = resolve;
     });
     await this.#incoming.refuse(this.config.stopTimeout);
     if (this.role === 'primary') {
+      // From here on calls of this process wait for the next primary as well: what it keeps changes no more.
+      this.#endTenure('this process hands over');
+      const state = await this.#stateToLeave();
       // Said here, where frames are taken: the count of what was accepted is exact.
       this.#agent.finishLanes();
-      this.role = 'worker';
+      this.#agent.handOver(Math.max(0, this.#stopUntil - Date.now()), state);
+    } else {
+      this.#agent.handOver(0);
     }
-    this.#agent.handOver();
-    this.#holdProcess(1);
     await gone;
     this.#holdProcess(-1);
   }
@@ -212,14 +237,14 @@ export class LocalEngine implements Engine {
     }
     this.#closed = true;
     this.#outgoing.close();
-    for (const question of [...this.#questions.values(), ...this.#whenReady]) {
-      question.reject(closedError('not-sent'));
-    }
+    this.#requests.close();
+    this.#questions.close();
     this.#whenStarted?.reject(closedError('not-sent'));
     this.#holdProcess(1);
     this.#agent.leave();
     await this.#ended;
     clearInterval(this.#keepAlive);
+    this.#endTenure('this process has left its group');
     this.role = undefined;
     this.events.removeAllListeners();
   }
@@ -255,37 +280,46 @@ export class LocalEngine implements Engine {
     }
   };
 
-  readonly #onNotice = (json: string): void => {
+  readonly #onNotice = (json: string, body: Encoded | undefined): void => {
     try {
-      this.#heed(JSON.parse(json) as Notice);
+      this.#heed(JSON.parse(json) as Notice, body);
     } catch (error) {
       this.host.logger.error('[process-agent] a listener of the agent has failed', error);
     }
   };
 
-  #heed(notice: Notice): void {
+  #heed(notice: Notice, body: Encoded | undefined): void {
     if (this.#closed && !HEEDED_WHEN_CLOSED.has(notice.type)) {
       return;
     }
     switch (notice.type) {
       case 'elected':
-        this.#becomePrimary(notice.epoch);
+        this.#takeOver(notice.epoch, body);
         break;
       case 'following':
         this.#becomeWorker(notice.epoch, notice.primary);
         break;
       case 'leaderless':
-        this.#loseLeader();
+        this.#loseLeader(notice.written, notice.taken);
         break;
       case 'primary-ready':
         this.#primaryReady = true;
         this.#openOutgoing();
         break;
+      case 'primary-frozen':
+        this.#freeze(notice.silentMs);
+        break;
+      case 'primary-thawed':
+        this.#thaw();
+        break;
+      case 'ping':
+        this.#tellInspected();
+        break;
       case 'lane-open':
         this.#openLane(notice);
         break;
       case 'lane-closed':
-        this.#closeLane(notice.lane, notice.written, notice.accepted);
+        this.#closeLane(notice);
         break;
       case 'member-joined':
         this.#others.set(notice.member.id, notice.member);
@@ -303,7 +337,10 @@ export class LocalEngine implements Engine {
         break;
       }
       case 'members':
-        this.#questions.get(notice.request)?.resolve(notice.members);
+        this.#questions.answerMembers(notice.request, notice.members);
+        break;
+      case 'parcel':
+        this.#receive(notice.parcel, body ?? 'null');
         break;
       case 'log':
         this.host.logger[notice.level](`[process-agent] ${notice.message}`);
@@ -312,7 +349,7 @@ export class LocalEngine implements Engine {
         this.#fail(new ProcessAgentError(notice.code as AgentErrorCode, notice.message, { outcome: 'not-sent' }));
         break;
       case 'closed':
-        this.#loseLeader();
+        this.#loseLeader(0, 0);
         if (!this.#closed) {
           // It has failed: nobody may take this process for a member any more.
           this.role = undefined;
@@ -322,14 +359,57 @@ export class LocalEngine implements Engine {
     }
   }
 
-  #becomePrimary(epoch: number): void {
-    this.role = 'primary';
+  #receive(parcel: IncomingParcel, body: Encoded): void {
+    switch (parcel.type) {
+      case 'ask':
+        this.#answers.answer(parcel, body, this.epoch, this.#senderFor(this.epoch));
+        break;
+      case 'topic':
+        this.host.deliver(parcel.topic, () => decode(body), parcel.from);
+        break;
+      default:
+        this.#requests.heed(parcel, body);
+    }
+  }
+
+  // ----- roles
+
+  /** The lock is ours. What the application wants to do before it is primary, it does first. */
+  #takeOver(epoch: number, state: Encoded | undefined): void {
     this.epoch = epoch;
+    this.#leads = epoch;
     this.#others.clear();
     this.#primary = undefined;
+    this.#requests.join(this.#senderFor(epoch));
+    const become = () => {
+      if (this.#leads === epoch && !this.#closed) {
+        this.#becomePrimary(epoch);
+      }
+    };
+    let taken: unknown;
+    try {
+      taken = this.host.takeOver(this.#stateLeft(state), epoch);
+    } catch (error) {
+      this.host.logger.error('[process-agent] what the previous primary has left could not be taken over', error);
+    }
+    if (taken instanceof Promise) {
+      taken.then(become, error => {
+        this.host.logger.error('[process-agent] what the previous primary has left could not be taken over', error);
+        become();
+      });
+    } else {
+      become();
+    }
+  }
+
+  #becomePrimary(epoch: number): void {
+    this.role = 'primary';
     this.#incoming.accept();
+    if (this.#ready) {
+      this.#agent.ready();
+    }
     this.#whenStarted?.resolve();
-    this.#askAgain();
+    this.#ask();
     this.#outgoing.runHere((name, args) => this.host.invoke(name, args, undefined));
     this.#emit('primary', { epoch });
     this.#emit('primary-changed', { epoch, pid: process.pid });
@@ -341,44 +421,103 @@ export class LocalEngine implements Engine {
     this.#others.clear();
     this.#primary = primary;
     this.#primaryReady = false;
+    this.#requests.join(this.#senderFor(epoch));
     this.#whenStarted?.resolve();
-    this.#askAgain();
+    this.#ask();
     this.#emit('worker', { epoch });
     this.#emit('primary-changed', { epoch, pid: primary.pid });
   }
 
-  #loseLeader(): void {
-    if (this.role === 'primary') {
-      this.role = 'worker';
-    }
+  #loseLeader(written: number, taken: number | null): void {
+    this.#endTenure('another process is primary, or is about to be');
+    this.#leads = 0;
     this.#primary = undefined;
     this.#primaryReady = false;
+    this.#outgoing.thaw();
     this.#outgoing.pause();
+    this.#requests.leave(written, taken);
     this.#whenLeaderless?.();
     this.#whenLeaderless = undefined;
   }
 
-  #openLane({ lane, epoch, maxPayload, callsUs }: Notice & { type: 'lane-open' }): void {
+  #endTenure(why: string): void {
+    if (this.role === 'primary') {
+      this.role = 'worker';
+    }
+    const tenure = this.#tenure;
+    this.#tenure = undefined;
+    tenure?.abort(new ProcessAgentError('ERR_AGENT_ABORTED', `This process is primary no more: ${why}.`));
+  }
+
+  async #stateToLeave(): Promise<Encoded | undefined> {
+    try {
+      const state = await this.host.giveUp();
+      return state === undefined ? undefined : encode(state, 'state');
+    } catch (error) {
+      this.host.logger.error('[process-agent] the state for the next primary is lost', error);
+      return undefined;
+    }
+  }
+
+  #stateLeft(state: Encoded | undefined): unknown {
+    try {
+      return state === undefined ? undefined : decode(state);
+    } catch (error) {
+      this.host.logger.error("[process-agent] the previous primary's state can't be read", error);
+      return undefined;
+    }
+  }
+
+  #freeze(silentMs: number): void {
+    const { pid } = this.#primary ?? { pid: 0 };
+    const what = `the primary, pid ${pid}, has said nothing for ${silentMs} ms: its process is frozen`;
+    this.host.logger.warn(`[process-agent] ${what}; calls fail until it goes on or dies`);
+    const why = (name: string, outcome: CallOutcome) =>
+      new ProcessAgentError('ERR_AGENT_PRIMARY_FROZEN', `${name}: ${what} (processAgent.primary.maxBlocked).`, {
+        outcome,
+      });
+    this.#outgoing.freeze(why);
+    this.#requests.freeze(why);
+  }
+
+  #thaw(): void {
+    this.host.logger.warn(`[process-agent] the primary, pid ${this.#primary?.pid}, goes on`);
+    this.#outgoing.thaw();
+    this.#requests.thaw();
+  }
+
+  #tellInspected(): void {
+    const inspected = isInspected();
+    if (inspected !== this.#inspected) {
+      this.#inspected = inspected;
+      this.#agent.setInspected(inspected);
+    }
+  }
+
+  // ----- lanes
+
+  #openLane({ lane, epoch, maxPayload, callsUs, peer }: Notice & { type: 'lane-open' }): void {
     if (callsUs) {
-      const send = (payload: Encoded) => this.#send(lane, FrameKind.Replies, payload);
-      this.#members.set(lane, { id: lane, maxPayload, send });
+      const send = (payload: Encoded, bounded: boolean) => this.#send(lane, FrameKind.Replies, payload, bounded);
+      const member = this.#others.get(peer) as Member;
+      this.#members.set(lane, { id: lane, member, epoch, maxPayload, send });
     } else {
       this.#toPrimary = { id: lane, epoch, maxPayload };
       this.#openOutgoing();
     }
   }
 
-  #closeLane(lane: number, written: number, accepted: number | null): void {
-    const member = this.#members.get(lane);
+  #closeLane(end: Notice & { type: 'lane-closed' }): void {
+    const member = this.#members.get(end.lane);
     if (member) {
-      this.#members.delete(lane);
+      this.#members.delete(end.lane);
       this.#incoming.forget(member);
       return;
     }
-    if (this.#toPrimary?.id === lane) {
+    if (this.#toPrimary?.id === end.lane) {
       this.#toPrimary = undefined;
     }
-    this.#outgoing.closeLane(lane, written, accepted);
+    this.#outgoing.closeLane(end.lane, end);
   }
 
   /** Calls flow when the lane is open and the primary has finished its own start-up. */
@@ -387,14 +526,19 @@ export class LocalEngine implements Engine {
     if (!lane || !this.#primaryReady || lane.epoch !== this.epoch || this.#closed) {
       return;
     }
-    this.#outgoing.open({ ...lane, send: payload => this.#send(lane.id, FrameKind.Calls, payload) });
+    this.#outgoing.open({ ...lane, send: payload => this.#send(lane.id, FrameKind.Calls, payload, false) });
     this.#settleReady();
   }
 
-  #send(lane: number, kind: number, payload: Encoded): number {
+  #send(lane: number, kind: number, payload: Encoded, bounded: boolean): number {
     return typeof payload === 'string'
-      ? this.#agent.sendText(lane, kind, payload)
-      : this.#agent.sendBytes(lane, kind, payload);
+      ? this.#agent.sendText(lane, kind, payload, bounded)
+      : this.#agent.sendBytes(lane, kind, payload, bounded);
+  }
+
+  /** Sends parcels of this tenure alone: in a later one the Rust side drops them. */
+  #senderFor(epoch: number): SendParcel {
+    return (parcel, body) => this.#agent.sendParcel(epoch, JSON.stringify(parcel), body);
   }
 
   #fail(error: ProcessAgentError): void {
@@ -405,27 +549,9 @@ export class LocalEngine implements Engine {
     }
   }
 
-  // ----- questions and answers
-
-  #ask<T>(what: string, timeout: number, put: (question: Question<T>) => () => void): Promise<T> {
-    this.#holdProcess(1);
-    let take: (() => void) | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    return new Promise<T>((resolve, reject) => {
-      timer = setTimeout(() => reject(this.#noPrimary(what, timeout)), timeout);
-      take = put({ resolve, reject });
-    }).finally(() => {
-      clearTimeout(timer);
-      take?.();
-      this.#holdProcess(-1);
-    });
-  }
-
   /** Questions that were asked of a primary that is gone. */
-  #askAgain(): void {
-    for (const request of this.#questions.keys()) {
-      this.#agent.listMembers(request);
-    }
+  #ask(): void {
+    this.#questions.askAgain();
     this.#settleReady();
   }
 
@@ -435,19 +561,12 @@ export class LocalEngine implements Engine {
 
   #settleReady(): void {
     if (this.#isReady()) {
-      for (const question of this.#whenReady) {
-        question.resolve();
-      }
+      this.#questions.becomeReady();
     }
   }
 
   #hasSuccessor(): boolean {
     return [...this.#others.values()].some(member => member.candidate && member.state !== 'leaving');
-  }
-
-  #noPrimary(what: string, timeout: number): ProcessAgentError {
-    const message = `${what}: waited ${timeout} ms: ${this.#whyNoPrimary()}`;
-    return new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: 'not-sent' });
   }
 
   #whyNoPrimary(): string {
@@ -479,11 +598,20 @@ export class LocalEngine implements Engine {
 
   /** Counts what must keep the process alive. */
   #holdProcess(change: 1 | -1): void {
-    this.#pending += change;
-    if (this.#pending > 0) {
+    this.#holds += change;
+    if (this.#holds > 0) {
       this.#keepAlive.ref();
     } else {
       this.#keepAlive.unref();
     }
+  }
+}
+
+function isInspected(): boolean {
+  try {
+    return (require('node:inspector') as typeof import('node:inspector')).url() !== undefined;
+  } catch {
+    // Node can be built without it.
+    return false;
   }
 }

@@ -1,17 +1,51 @@
-/** What the Rust side tells, as `src/inbox.rs` writes it. */
+/** What the Rust side tells, as `src/notice.rs` and `src/ipc/parcel.rs` write it. */
 import type { Member } from '../interface';
+import type { Carrier } from './engine';
 
 export type Notice =
+  /** With a body when the previous primary has left a state. */
   | { type: 'elected'; epoch: number; id: number }
   | { type: 'following'; epoch: number; id: number; primary: Member }
-  | { type: 'leaderless' }
+  | { type: 'leaderless'; written: number; taken: number | null }
   | { type: 'primary-ready'; epoch: number }
-  | { type: 'lane-open'; lane: number; epoch: number; peer: number; callsUs: boolean; maxPayload: number }
-  | { type: 'lane-closed'; lane: number; written: number; accepted: number | null }
+  | { type: 'primary-frozen'; silentMs: number }
+  | { type: 'primary-thawed' }
+  | { type: 'ping' }
+  | {
+      type: 'lane-open';
+      lane: number;
+      epoch: number;
+      peer: number;
+      callsUs: boolean;
+      protocol: number;
+      maxPayload: number;
+    }
+  | { type: 'lane-closed'; lane: number; written: number; accepted: number | null; relieved: boolean }
   | { type: 'member-joined'; member: Member }
   | { type: 'member-left'; member: Member }
   | { type: 'member-state'; id: number; state: Member['state'] }
   | { type: 'members'; request: number; members: Member[] }
+  /** With a body. */
+  | { type: 'parcel'; parcel: IncomingParcel }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }
   | { type: 'failed'; code: string; message: string }
   | { type: 'closed' };
+
+/** What comes from the broker. */
+export type IncomingParcel =
+  | { type: 'ask'; gather: number; name: string; leftMs: number; from: Member; carrier?: Carrier }
+  | { type: 'outcome'; request: number; member: Member; status: number }
+  | { type: 'gathered'; request: number; asker: Member; missing: Missing[] }
+  | { type: 'topic'; topic: string; from: Member }
+  | { type: 'published'; request: number };
+
+export interface Missing {
+  member: Member;
+  reason: 'timeout' | 'lost' | 'too-large' | 'answer-too-large';
+}
+
+/** What goes to the broker. */
+export type OutgoingParcel =
+  | { type: 'gather'; request: number; name: string; timeoutMs: number; carrier?: Carrier }
+  | { type: 'publish'; request: number; topic: string }
+  | { type: 'answer'; gather: number; status: number };

@@ -1,9 +1,11 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
 import { decode, type Encoded, encode, sizeOf } from '../codec';
-import { type PlainError, ProcessAgentError } from '../errors';
-import type { CallOptions } from '../interface';
-import { Batch, callBytes, callText, readReplies, Status } from './wire';
+import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
+import type { EngineCallOptions } from './engine';
+import { tooLarge } from './outcome';
+import { generatorOf, StreamReader } from './stream-reader';
+import { Batch, callBytes, callText, carrierText, readReplies, Status, Verb, verbText } from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
 export interface OutgoingLane {
@@ -16,8 +18,19 @@ export interface OutgoingLane {
 
 export interface OutgoingLimits {
   maxPending: number;
+  maxPendingBytes: number;
   maxPayload: number;
   readyTimeout: number;
+}
+
+/** How a lane has ended, as the Rust side tells it. */
+export interface LaneEnd {
+  /** How many of our frames were handed to the operating system whole. */
+  written: number;
+  /** How many of them a primary that gave its role up has accepted; `null` when it just died. */
+  accepted: number | null;
+  /** It gave up because its event loop was stuck. */
+  relieved: boolean;
 }
 
 interface Call {
@@ -27,29 +40,43 @@ interface Call {
   readonly order: number;
   readonly name: string;
   args: Encoded;
+  /** Bytes of `args`, at the most. */
   readonly size: number;
+  /** What it counts for in `maxPendingBytes`. */
+  readonly held: number;
+  readonly carrier: string | undefined;
+  /** It may be sent again, once. */
+  mayRepeat: boolean;
+  /** It was sent to a primary that has died. */
+  mayHaveRun: boolean;
   resolve(value: unknown): void;
   reject(error: unknown): void;
   /** Where it was sent; 0 while it waits. */
   lane: number;
   frame: number;
-  /** Settled early, by its timeout; the slot stays taken until the reply comes or the lane ends. */
+  /** Settled early; the slot stays taken until the reply comes or the lane ends. */
   abandoned: boolean;
   deadline: NodeJS.Timeout | undefined;
   waiting: NodeJS.Timeout | undefined;
   waitsUntil: number | undefined;
+  /** Stops listening to the caller's AbortSignal. */
+  unlisten: (() => void) | undefined;
+  stream: StreamReader | undefined;
 }
 
 export class OutgoingCalls {
   readonly #slots: (Call | undefined)[] = [];
   readonly #free: number[] = [];
   #count = 0;
+  #held = 0;
   #order = 0;
   /** Not sent yet, in order. */
   #queue: Call[] = [];
   #lane: OutgoingLane | undefined;
   #flushing = false;
   #closed = false;
+  /** The primary is frozen: makes the error that says so. */
+  #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
   #whenIdle: (() => void) | undefined;
 
   constructor(
@@ -78,30 +105,25 @@ export class OutgoingCalls {
   }
 
   /** Makes a call. It waits for a lane, at most `readyTimeout`. */
-  call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+  call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) {
-        throw closedError('not-sent');
-      }
-      if (this.#count >= this.limits.maxPending) {
-        const { maxPending } = this.limits;
-        throw new ProcessAgentError(
-          'ERR_AGENT_TOO_MANY_PENDING',
-          `${name}: ${maxPending} calls of this process are unanswered already (processAgent.maxPending).`,
-          { outcome: 'not-sent' },
-        );
-      }
+      this.#refuseWhenImpossible(name, options?.signal);
       const encoded = encode(args, 'args');
       const size = sizeOf(encoded, this.limits.maxPayload);
       if (size > this.limits.maxPayload) {
-        throw tooLarge(name, size, this.limits.maxPayload);
+        throw tooLarge(name, 'arguments', size, this.limits.maxPayload, 'not-sent');
       }
+      this.#refuseWhenFull(name, encoded.length);
       const call: Call = {
         id: this.#free.pop() ?? this.#slots.length,
         order: this.#order++,
         name,
         args: encoded,
         size,
+        held: encoded.length,
+        carrier: options?.carrier && carrierText(options.carrier),
+        mayRepeat: options?.idempotent === true,
+        mayHaveRun: false,
         resolve,
         reject,
         lane: 0,
@@ -110,13 +132,19 @@ export class OutgoingCalls {
         deadline: undefined,
         waiting: undefined,
         waitsUntil: undefined,
+        unlisten: undefined,
+        stream: undefined,
       };
       this.#slots[call.id] = call;
+      this.#held += call.held;
       if (this.#count++ === 0) {
         this.keepAlive(true);
       }
       if (options?.timeout !== undefined) {
         call.deadline = setTimeout(() => this.#expire(call, options.timeout as number), options.timeout);
+      }
+      if (options?.signal) {
+        this.#listen(call, options.signal);
       }
       this.#queue.push(call);
       this.#lane ? this.#schedule() : this.#wait(call);
@@ -151,6 +179,26 @@ export class OutgoingCalls {
     }
   }
 
+  /** The primary is frozen: nothing is known of what was sent, and what is not sent fails until it goes on. */
+  freeze(why: (what: string, outcome: CallOutcome) => ProcessAgentError): void {
+    this.#frozen = why;
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const call of queue) {
+      this.#release(call);
+      call.reject(why(call.name, outcomeOf(call)));
+    }
+    for (const call of this.#slots) {
+      if (call?.lane && !call.abandoned) {
+        this.#abandon(call, why(call.name, 'unknown'));
+      }
+    }
+  }
+
+  thaw(): void {
+    this.#frozen = undefined;
+  }
+
   /** Replies that came on `lane`. */
   receive(lane: number, payload: string | Buffer): void {
     // A reply belongs to the lane that its call was sent on; anything else is late, or wrong.
@@ -163,15 +211,22 @@ export class OutgoingCalls {
       (id, status, value) => {
         const call = callOf(id);
         if (call) {
-          this.#settle(call, status, value);
+          this.#heed(call, status, value);
         }
       },
       (id, cause) => {
         const call = callOf(id);
         if (call) {
-          this.#release(call);
           const message = `${call.name}: this process (Node ${process.version}) can't read the result: ${cause}`;
-          call.reject(new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause }));
+          const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause });
+          if (call.stream) {
+            // Its generator is to end; only then is the slot free.
+            this.#say(call, Verb.Return);
+            this.#abandon(call, error);
+          } else {
+            this.#release(call);
+            call.reject(error);
+          }
         }
       },
     );
@@ -179,9 +234,10 @@ export class OutgoingCalls {
 
   /**
    * A lane has been read to its end: no reply comes any more. Calls that the primary has not seen are sent again to
-   * the next one. `accepted` counts the frames that a primary which handed over has seen.
+   * the next one, and so is, once, an idempotent call whose primary has died. Not after a relief: that call may be what
+   * got the primary stuck.
    */
-  closeLane(lane: number, written: number, accepted: number | null): void {
+  closeLane(lane: number, end: LaneEnd): void {
     if (this.#lane?.id === lane) {
       this.pause();
     }
@@ -190,21 +246,18 @@ export class OutgoingCalls {
       if (!call || call.lane !== lane) {
         continue;
       }
+      const wasSeen = call.frame <= (end.accepted ?? end.written);
       if (call.abandoned) {
         this.#release(call);
-      } else if (call.frame > (accepted ?? written)) {
+      } else if (!wasSeen) {
+        again.push(call);
+      } else if (end.accepted === null && call.mayRepeat && !call.stream) {
+        call.mayRepeat = false;
+        call.mayHaveRun = true;
         again.push(call);
       } else {
         this.#release(call);
-        call.reject(
-          new ProcessAgentError(
-            'ERR_AGENT_PRIMARY_LOST',
-            accepted === null
-              ? `${call.name}: the primary died, or the connection to it ended, before it replied; the call may have run.`
-              : `${call.name}: the primary handed over before the call had finished (processAgent.stopTimeout).`,
-            { outcome: 'unknown' },
-          ),
-        );
+        this.#fail(call, lost(call.name, end));
       }
     }
     this.#requeue(again);
@@ -219,10 +272,42 @@ export class OutgoingCalls {
       if (call) {
         this.#release(call);
         if (!call.abandoned) {
-          call.reject(closedError(call.lane ? 'unknown' : 'not-sent'));
+          this.#fail(call, closedError(outcomeOf(call)));
         }
       }
     }
+  }
+
+  #refuseWhenImpossible(name: string, signal: AbortSignal | undefined): void {
+    if (this.#closed) {
+      throw closedError('not-sent');
+    }
+    if (this.#frozen) {
+      throw this.#frozen(name, 'not-sent');
+    }
+    if (signal?.aborted) {
+      throw aborted(name, signal, 'not-sent');
+    }
+  }
+
+  #refuseWhenFull(name: string, size: number): void {
+    const { maxPending, maxPendingBytes } = this.limits;
+    const full =
+      this.#count >= maxPending
+        ? `${maxPending} calls of this process are unanswered already (processAgent.maxPending).`
+        : // One that is larger by itself passes alone: maxPayload bounds it.
+          this.#held > 0 && this.#held + size > maxPendingBytes
+          ? `calls of this process with ${this.#held} bytes are unanswered already (processAgent.maxPendingBytes).`
+          : undefined;
+    if (full) {
+      throw new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', `${name}: ${full}`, { outcome: 'not-sent' });
+    }
+  }
+
+  #listen(call: Call, signal: AbortSignal): void {
+    const onAbort = () => this.#giveUp(call, outcome => aborted(call.name, signal, outcome));
+    signal.addEventListener('abort', onAbort, { once: true });
+    call.unlisten = () => signal.removeEventListener('abort', onAbort);
   }
 
   /** The first call of a turn goes at once; those that the same turn makes after it go together. */
@@ -262,11 +347,11 @@ export class OutgoingCalls {
       call.waiting = undefined;
       if (call.size > lane.maxPayload) {
         this.#release(call);
-        call.reject(tooLarge(call.name, call.size, lane.maxPayload));
+        call.reject(tooLarge(call.name, 'arguments', call.size, lane.maxPayload, outcomeOf(call)));
       } else if (typeof call.args === 'string') {
-        batch.add(call, callText(call.id, JSON.stringify(call.name), call.args));
+        batch.add(call, callText(call.id, JSON.stringify(call.name), call.args, call.carrier));
       } else {
-        batch.add(call, callBytes(call.id, call.name, call.args));
+        batch.add(call, callBytes(call.id, call.name, call.args, call.carrier));
       }
     }
     batch.flush();
@@ -306,7 +391,7 @@ export class OutgoingCalls {
           new ProcessAgentError(
             'ERR_AGENT_NO_PRIMARY',
             `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`,
-            { outcome: 'not-sent' },
+            { outcome: outcomeOf(call) },
           ),
         );
       },
@@ -315,20 +400,48 @@ export class OutgoingCalls {
   }
 
   #expire(call: Call, timeout: number): void {
-    const outcome = call.lane ? 'unknown' : 'not-sent';
+    this.#giveUp(call, outcome => {
+      const message = `${call.name}: no reply within its timeout of ${timeout} ms.`;
+      return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
+    });
+  }
+
+  /** The caller waits no longer; if the primary has the call, it is told. */
+  #giveUp(call: Call, why: (outcome: CallOutcome) => ProcessAgentError): void {
+    const error = why(outcomeOf(call));
     if (call.lane) {
-      // Nobody waits for it any more; only its number stays taken, until no reply to it can come.
-      call.abandoned = true;
-      call.args = '';
-      this.#countDown();
+      this.#say(call, Verb.Cancel);
+      this.#abandon(call, error);
     } else {
       this.#drop(call);
+      call.reject(error);
     }
-    call.reject(
-      new ProcessAgentError('ERR_AGENT_TIMEOUT', `${call.name}: no reply within its timeout of ${timeout} ms.`, {
-        outcome,
-      }),
-    );
+  }
+
+  /** Settles a call that was sent; only its number stays taken, until no reply to it can come. */
+  #abandon(call: Call, error: unknown): void {
+    this.#stopWaiting(call);
+    call.abandoned = true;
+    call.args = '';
+    this.#countDown(call);
+    this.#fail(call, error);
+  }
+
+  #fail(call: Call, error: unknown): void {
+    if (!call.stream) {
+      call.reject(error);
+    } else if (call.stream.isReturning) {
+      // Its caller has left the loop, and waits for nothing but its end.
+      call.stream.end(undefined);
+    } else {
+      call.stream.fail(error);
+    }
+  }
+
+  #say(call: Call, verb: number, number = 0): void {
+    if (this.#lane?.id === call.lane) {
+      this.#lane.send(`[${verbText(call.id, verb, number)}]`);
+    }
   }
 
   #drop(call: Call): void {
@@ -336,39 +449,82 @@ export class OutgoingCalls {
     this.#release(call);
   }
 
-  #settle(call: Call, status: number, value: unknown): void {
-    if (status === Status.NotAccepted) {
-      if (call.abandoned) {
-        this.#release(call);
-      } else {
-        // It comes again when there is another primary: this one takes nothing more.
-        this.pause();
-        this.#requeue([call]);
-      }
-      return;
+  #heed(call: Call, status: number, value: unknown): void {
+    switch (status) {
+      case Status.NotAccepted:
+        this.#notAccepted(call);
+        return;
+      case Status.Stream:
+        this.#openStream(call);
+        return;
+      case Status.Item:
+      case Status.UndefinedItem:
+        if (call.abandoned) {
+          this.#say(call, Verb.Return);
+        } else {
+          call.stream?.push(status === Status.Item ? value : undefined);
+        }
+        return;
     }
     this.#release(call);
     if (call.abandoned) {
       return;
     }
     if (status === Status.Thrown) {
-      call.reject(new Thrown(value as PlainError));
+      const thrown = new Thrown(value as PlainError);
+      call.stream ? call.stream.fail(thrown) : call.reject(thrown);
+    } else if (call.stream) {
+      call.stream.end(status === Status.End ? value : undefined);
     } else {
       call.resolve(status === Status.Undefined ? undefined : value);
     }
   }
 
-  #release(call: Call): void {
-    clearTimeout(call.deadline);
-    clearTimeout(call.waiting);
-    this.#slots[call.id] = undefined;
-    this.#free.push(call.id);
-    if (!call.abandoned) {
-      this.#countDown();
+  #notAccepted(call: Call): void {
+    if (call.abandoned) {
+      this.#release(call);
+    } else {
+      // It comes again when there is another primary: this one takes nothing more.
+      this.pause();
+      this.#requeue([call]);
     }
   }
 
-  #countDown(): void {
+  /** The call has its result, a stream; its number stays taken until the stream has ended. */
+  #openStream(call: Call): void {
+    if (call.stream) {
+      return;
+    }
+    if (call.abandoned) {
+      this.#say(call, Verb.Return);
+      return;
+    }
+    clearTimeout(call.deadline);
+    call.args = '';
+    call.stream = new StreamReader({
+      taken: count => this.#say(call, Verb.Taken, count),
+      stop: () => this.#say(call, Verb.Return),
+    });
+    call.resolve(generatorOf(call.stream));
+  }
+
+  #release(call: Call): void {
+    this.#stopWaiting(call);
+    this.#slots[call.id] = undefined;
+    this.#free.push(call.id);
+    if (!call.abandoned) {
+      this.#countDown(call);
+    }
+  }
+
+  #stopWaiting(call: Call): void {
+    clearTimeout(call.deadline);
+    clearTimeout(call.waiting);
+    call.unlisten?.();
+  }
+
+  #countDown(call: Call): void {
+    this.#held -= call.held;
     if (--this.#count === 0) {
       this.keepAlive(false);
       this.#whenIdle?.();
@@ -382,14 +538,25 @@ export class Thrown {
   constructor(readonly plain: PlainError) {}
 }
 
-export function closedError(outcome: 'not-sent' | 'unknown'): ProcessAgentError {
+/** What is known of a call that ends without a reply. */
+function outcomeOf(call: Call): CallOutcome {
+  return call.lane || call.mayHaveRun ? 'unknown' : 'not-sent';
+}
+
+export function closedError(outcome: CallOutcome): ProcessAgentError {
   return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has left its group.', { outcome });
 }
 
-function tooLarge(name: string, size: number, limit: number): ProcessAgentError {
-  return new ProcessAgentError(
-    'ERR_AGENT_TOO_LARGE',
-    `${name}: the arguments take ${size} bytes, over the limit of ${limit} (processAgent.maxPayload).`,
-    { outcome: 'not-sent' },
-  );
+function aborted(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
+  const message = `${name}: the caller has aborted the call.`;
+  return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
+}
+
+function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgentError {
+  const why = relieved
+    ? 'the primary was relieved, because its event loop was stuck (processAgent.primary.maxBlocked), before it replied; the call has begun to run.'
+    : accepted === null
+      ? 'the primary died, or the connection to it ended, before it replied; the call may have run.'
+      : 'the primary handed over before the call had finished (processAgent.stopTimeout).';
+  return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${name}: ${why}`, { outcome: 'unknown' });
 }

@@ -4,7 +4,9 @@
  *
  * ```text
  * calls    text   [id, name, args, id, name, args, ...]
- *          bytes  u32 id | u16 length of name | name | args
+ *                 [id, [name, carrier], args, ...]         with what travels beside it
+ *                 [id, verb, number, ...]                  about a call that was made before
+ *          bytes  u32 id | u16 length of name | u16 length of carrier | name | carrier | args
  * replies  text   [id, status, value, id, status, value, ...]
  *          bytes  u32 id | u8 status | value
  * ```
@@ -13,25 +15,60 @@
  */
 import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
+import type { Carrier } from './engine';
 
-/** How a call ended, as the reply says it. */
+/** How a call ended, as the reply says it, or what is next in a stream. */
 export const Status = {
   /** The value is the result. */
   Value: 0,
   /** The result is undefined, which JSON has no word for; the value means nothing. */
   Undefined: 1,
-  /** The value describes what was thrown. */
+  /** The value describes what was thrown. Ends a stream as well. */
   Thrown: 2,
   /** The primary is stopping and has not looked at the call. */
   NotAccepted: 3,
+  /** The result is a stream; its items follow. */
+  Stream: 4,
+  /** The value is the next item of a stream. */
+  Item: 5,
+  /** The next item of a stream is undefined. */
+  UndefinedItem: 6,
+  /** The stream has ended; the value is what its generator returned. */
+  End: 7,
+  /** The stream has ended, and returned nothing. */
+  UndefinedEnd: 8,
+} as const;
+
+/** What a caller says of a call that it made before. */
+export const Verb = {
+  /** Nobody waits for it any more. */
+  Cancel: 0,
+  /** So many more items of its stream were taken. */
+  Taken: 1,
+  /** No further item of its stream is wanted. */
+  Return: 2,
 } as const;
 
 /** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
 export const BATCH_SIZE = 512 * 1024;
 
+/** The most that a carrier may take, as JSON; what is larger is left out, and the call goes without. */
+const MAX_CARRIER = 8 * 1024;
+
+/** What travels beside a call, as JSON; `undefined` when there is nothing, or too much. */
+export function carrierText(carrier: Carrier | undefined): string | undefined {
+  const text = carrier && JSON.stringify(carrier);
+  return text && text.length <= MAX_CARRIER ? text : undefined;
+}
+
 /** One call as text, to be joined with others. */
-export function callText(id: number, quotedName: string, args: string): string {
-  return `${id},${quotedName},${args}`;
+export function callText(id: number, quotedName: string, args: string, carrier: string | undefined): string {
+  return carrier === undefined ? `${id},${quotedName},${args}` : `${id},[${quotedName},${carrier}],${args}`;
+}
+
+/** One word about a call, to be joined with calls. */
+export function verbText(id: number, verb: number, number: number): string {
+  return `${id},${verb},${number}`;
 }
 
 /** One reply as text, to be joined with others. */
@@ -39,59 +76,99 @@ export function replyText(id: number, status: number, value: string): string {
   return `${id},${status},${value}`;
 }
 
-export function callBytes(id: number, name: string, args: Buffer): Buffer {
-  const nameBytes = Buffer.from(name);
-  const head = Buffer.allocUnsafe(6);
+const CALL_HEAD = 8;
+const REPLY_HEAD = 5;
+
+export function callBytes(id: number, name: string, args: Buffer, carrier = ''): Buffer {
+  const [nameBytes, carrierBytes] = [Buffer.from(name), Buffer.from(carrier)];
+  const head = Buffer.allocUnsafe(CALL_HEAD);
   head.writeUInt32LE(id, 0);
   head.writeUInt16LE(nameBytes.length, 4);
-  return Buffer.concat([head, nameBytes, args]);
+  head.writeUInt16LE(carrierBytes.length, 6);
+  return Buffer.concat([head, nameBytes, carrierBytes, args]);
 }
 
 export function replyBytes(id: number, status: number, value: Buffer): Buffer {
-  const head = Buffer.allocUnsafe(5);
+  const head = Buffer.allocUnsafe(REPLY_HEAD);
   head.writeUInt32LE(id, 0);
   head.writeUInt8(status, 4);
   return Buffer.concat([head, value]);
 }
 
-/**
- * Gives each call of a frame to `take`, or to `refuse` one whose arguments can't be read. Throws when the frame is none.
- */
-export function readCalls(
-  payload: string | Buffer,
-  take: (id: number, name: string, args: unknown[]) => void,
-  refuse: (id: number, name: string, reason: unknown) => void,
-): void {
+/** The number of the call that a reply, made here, belongs to. */
+export function idOfReply(reply: Encoded): number {
+  return typeof reply === 'string' ? Number.parseInt(reply, 10) : reply.readUInt32LE(0);
+}
+
+export interface CallSink {
+  call(id: number, name: string, args: unknown[], carrier: Carrier | undefined): void;
+  verb(id: number, verb: number, number: number): void;
+  /** A call whose arguments can't be read. Its caller waits for an answer. */
+  refuse(id: number, name: string, reason: unknown): void;
+}
+
+/** Gives each entry of a frame to `sink`. Throws when the frame is none. */
+export function readCalls(payload: string | Buffer, sink: CallSink): void {
   if (typeof payload !== 'string') {
-    if (payload.length < 6) {
-      throw malformed('calls');
-    }
-    const end = 6 + payload.readUInt16LE(4);
-    const id = payload.readUInt32LE(0);
-    const name = payload.toString('utf8', 6, end);
-    let args: unknown;
-    try {
-      args = decode(payload.subarray(end));
-      if (!Array.isArray(args)) {
-        throw malformed('calls');
-      }
-    } catch (error) {
-      // Written by another version of V8, for one. Its caller waits for an answer.
-      refuse(id, name, error);
-      return;
-    }
-    take(id, name, args as unknown[]);
+    readCallBytes(payload, sink);
     return;
   }
   const batch = readBatch(payload, 'calls');
   for (let i = 0; i < batch.length; i += 3) {
-    if (!Number.isInteger(batch[i]) || typeof batch[i + 1] !== 'string' || !Array.isArray(batch[i + 2])) {
+    const [id, what, rest] = [batch[i], batch[i + 1], batch[i + 2]];
+    const isCall = Array.isArray(rest) && (typeof what === 'string' || isNameWithCarrier(what));
+    if (!Number.isInteger(id) || !(isCall || (Number.isInteger(what) && Number.isInteger(rest)))) {
       throw malformed('calls');
     }
   }
   for (let i = 0; i < batch.length; i += 3) {
-    take(batch[i] as number, batch[i + 1] as string, batch[i + 2] as unknown[]);
+    const [id, what, rest] = [batch[i] as number, batch[i + 1], batch[i + 2]];
+    if (typeof what === 'string') {
+      sink.call(id, what, rest as unknown[], undefined);
+    } else if (typeof what === 'number') {
+      sink.verb(id, what, rest as number);
+    } else {
+      const [name, carrier] = what as [string, Carrier];
+      sink.call(id, name, rest as unknown[], carrier);
+    }
   }
+}
+
+function readCallBytes(payload: Buffer, sink: CallSink): void {
+  if (payload.length < CALL_HEAD) {
+    throw malformed('calls');
+  }
+  const id = payload.readUInt32LE(0);
+  const endOfName = CALL_HEAD + payload.readUInt16LE(4);
+  const end = endOfName + payload.readUInt16LE(6);
+  const name = payload.toString('utf8', CALL_HEAD, endOfName);
+  let args: unknown;
+  let carrier: unknown;
+  try {
+    carrier = end > endOfName ? JSON.parse(payload.toString('utf8', endOfName, end)) : undefined;
+    args = decode(payload.subarray(end));
+    if (!Array.isArray(args) || !(carrier === undefined || isCarrier(carrier))) {
+      throw malformed('calls');
+    }
+  } catch (error) {
+    // Written by another version of V8, for one.
+    sink.refuse(id, name, error);
+    return;
+  }
+  sink.call(id, name, args, carrier as Carrier | undefined);
+}
+
+function isNameWithCarrier(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && isCarrier(value[1]);
+}
+
+function isCarrier(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every(each => typeof each === 'string')
+  );
 }
 
 /** Gives each reply of a frame to `take`, or to `refuse` one that can't be read. Throws when the frame is none. */
@@ -101,13 +178,13 @@ export function readReplies(
   refuse: (id: number, reason: unknown) => void,
 ): void {
   if (typeof payload !== 'string') {
-    if (payload.length < 6) {
+    if (payload.length <= REPLY_HEAD) {
       throw malformed('replies');
     }
     const id = payload.readUInt32LE(0);
     let value: unknown;
     try {
-      value = decode(payload.subarray(5));
+      value = decode(payload.subarray(REPLY_HEAD));
     } catch (error) {
       refuse(id, error);
       return;
@@ -144,7 +221,7 @@ export class Batch<T> {
   #members: T[] = [];
   #size = 0;
 
-  /** `sent` is told the number of the frame that carries each member, or 0 when the lane is closed. */
+  /** `sent` is told, for each member, what `send` returned for the frame that carries it. */
   constructor(
     private readonly send: (payload: Encoded) => number,
     private readonly sent: (member: T, frame: number) => void,

@@ -1,0 +1,192 @@
+//! What members ask of all others: a broker passes it on, keeps an account of who has to answer, and never waits.
+
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use super::{Broker, Roster};
+use crate::error::{AgentError, Result};
+use crate::inbox::Letter;
+use crate::ipc::gather::Ended;
+use crate::ipc::message::MemberInfo;
+use crate::ipc::parcel::{Body, Carrier, GatherId, Parcel, Reason, Request};
+use crate::role::MemberId;
+
+impl Broker {
+    /// A parcel of the primary's own JavaScript.
+    pub fn take_own(&self, parcel: Parcel, body: Body) {
+        if let Err(error) = self.route(self.id(), parcel, body) {
+            warn!("a request of this process could not be passed on: {error}");
+        }
+    }
+
+    /// A parcel of member `from`.
+    pub(super) fn route(&self, from: MemberId, parcel: Parcel, body: Body) -> Result<()> {
+        let mut roster = self.roster();
+        if parcel.is_request() {
+            if self.is_closing() {
+                // Not taken, and so not counted: it is asked again of the next primary.
+                return Ok(());
+            }
+            match roster.members.get_mut(&from) {
+                Some(entry) => entry.taken += 1,
+                None => roster.own_taken += 1,
+            }
+        }
+        match parcel {
+            Parcel::Gather { request, name, timeout_ms, carrier } => {
+                let timeout = Duration::from_millis(u64::from(timeout_ms));
+                self.ask_all(&mut roster, (from, request), name, timeout, carrier, &body)
+            }
+            Parcel::Answer { gather, status } => self.answer(&mut roster, from, gather, status, body),
+            Parcel::Publish { request, topic } => self.publish(&mut roster, (from, request), topic, &body),
+            other => Err(AgentError::BadFrame(format!("{other:?} from a member"))),
+        }
+    }
+
+    fn ask_all(
+        &self,
+        roster: &mut Roster,
+        (asker, request): (MemberId, Request),
+        name: String,
+        timeout: Duration,
+        carrier: Option<Carrier>,
+        body: &Body,
+    ) -> Result<()> {
+        let Some(from) = roster.info(asker).cloned() else { return Ok(()) };
+        let others: Vec<_> = std::iter::once(&roster.primary)
+            .chain(roster.members.values().map(|entry| &entry.info))
+            .filter(|member| member.id != asker)
+            .cloned()
+            .collect();
+        let ids: Vec<_> = others.iter().map(|member| member.id).collect();
+        let now = Instant::now();
+        let gather = roster.gathers.open(asker, request, others, now, timeout);
+        let left_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let ask = Parcel::Ask { gather, name, left_ms, from, carrier };
+        let bytes = ask.to_bytes(self.epoch, body)?;
+        for id in ids {
+            if id == roster.primary.id {
+                let letter =
+                    Letter { expires: now.checked_add(timeout), ..Letter::of(ask.clone(), body.clone()) };
+                // Without room, its JavaScript is stuck: time will be up.
+                let _ = self.context.inbox.try_post(letter);
+                continue;
+            }
+            // One may have been turned out since.
+            let Some(entry) = roster.members.get(&id) else { continue };
+            if body.bytes.len() > entry.max_payload {
+                roster.gathers.miss(gather, id, Reason::TooLarge);
+            } else if entry.outbox.try_send(bytes.clone()).is_err() {
+                self.turn_out(roster, id);
+            }
+        }
+        self.gathers_changed.notify_one();
+        Ok(())
+    }
+
+    fn answer(
+        &self,
+        roster: &mut Roster,
+        from: MemberId,
+        gather: GatherId,
+        status: u8,
+        body: Body,
+    ) -> Result<()> {
+        let Some(asker) = roster.gathers.asker(gather) else { return Ok(()) };
+        let limit = roster.members.get(&asker).map_or(self.context.max_payload, |asker| asker.max_payload);
+        if body.bytes.len() > limit {
+            roster.gathers.miss(gather, from, Reason::AnswerTooLarge);
+        } else if let Some(answered) = roster.gathers.answer(gather, from) {
+            let outcome = Parcel::Outcome { request: answered.request, member: answered.member, status };
+            self.deliver(roster, answered.asker, outcome, body)?;
+        }
+        self.gathers_changed.notify_one();
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        roster: &mut Roster,
+        (publisher, request): (MemberId, Request),
+        topic: String,
+        body: &Body,
+    ) -> Result<()> {
+        let Some(from) = roster.info(publisher).cloned() else { return Ok(()) };
+        let topic = Parcel::Topic { topic, from };
+        let bytes = topic.to_bytes(self.epoch, body)?;
+        let deaf: Vec<_> = roster
+            .members
+            .iter()
+            .filter(|(id, entry)| {
+                if body.bytes.len() > entry.max_payload {
+                    warn!(
+                        "member {id} (pid {}) takes no message of {} bytes",
+                        entry.info.pid,
+                        body.bytes.len()
+                    );
+                    return false;
+                }
+                entry.outbox.try_send(bytes.clone()).is_err()
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in deaf {
+            self.turn_out(roster, id);
+        }
+        if !self.context.inbox.try_post(Letter::of(topic, body.clone())) {
+            warn!("this process does not take its messages: one that was published is left out");
+        }
+        self.deliver(roster, publisher, Parcel::Published { request }, Body::none())
+    }
+
+    /// Hands a parcel to one member, or to our own JavaScript.
+    fn deliver(&self, roster: &mut Roster, to: MemberId, parcel: Parcel, body: Body) -> Result<()> {
+        if let Some(entry) = roster.members.get(&to) {
+            if entry.outbox.try_send(parcel.to_bytes(self.epoch, &body)?).is_err() {
+                self.turn_out(roster, to);
+            }
+        } else if to == roster.primary.id && !self.context.inbox.try_post(Letter::of(parcel, body)) {
+            warn!("this process does not take its messages: an answer is left out");
+        }
+        Ok(())
+    }
+
+    /// Ends gathers when everybody has answered, or time is up.
+    pub(super) async fn end_gathers(&self) {
+        loop {
+            let changed = self.gathers_changed.notified();
+            let next = {
+                let mut roster = self.roster();
+                for ended in roster.gathers.take_ended(Instant::now()) {
+                    self.tell_ended(&mut roster, ended);
+                }
+                roster.gathers.next_deadline()
+            };
+            match next {
+                Some(deadline) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep_until(deadline.into()) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    fn tell_ended(&self, roster: &mut Roster, ended: Ended) {
+        let Some(asker) = roster.info(ended.asker).cloned() else { return };
+        let gathered = Parcel::Gathered { request: ended.request, asker, missing: ended.missing };
+        if let Err(error) = self.deliver(roster, ended.asker, gathered, Body::none()) {
+            warn!("the end of a gather could not be told: {error}");
+        }
+    }
+}
+
+impl Roster {
+    fn info(&self, id: MemberId) -> Option<&MemberInfo> {
+        if id == self.primary.id {
+            return Some(&self.primary);
+        }
+        self.members.get(&id).map(|entry| &entry.info)
+    }
+}

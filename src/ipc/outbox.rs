@@ -1,0 +1,139 @@
+//! What waits to be written to a member's control connection, bounded in number and in bytes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// How many messages may wait for a member that doesn't read.
+const MESSAGES: usize = 65_536;
+/// How many bytes of messages may wait, beside one that is larger by itself.
+const BYTES: usize = 64 * 1024 * 1024;
+/// How many bytes are written at once, when there is more than one message.
+const BATCH: usize = 256 * 1024;
+
+/// The end that puts in.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    queue: mpsc::Sender<Bytes>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The end that takes out.
+#[derive(Debug)]
+pub struct Outgoing {
+    queue: mpsc::Receiver<Bytes>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The end that puts in, without keeping the outbox open.
+#[derive(Clone, Debug)]
+pub struct WeakOutbox {
+    queue: mpsc::WeakSender<Bytes>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// There is no room, or nobody takes out any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A new outbox.
+#[must_use]
+pub fn outbox() -> (Outbox, Outgoing) {
+    let (sender, receiver) = mpsc::channel(MESSAGES);
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (Outbox { queue: sender, bytes: Arc::clone(&bytes) }, Outgoing { queue: receiver, bytes })
+}
+
+impl Outbox {
+    /// Puts a message in. Never waits.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room.
+    pub fn try_send(&self, message: Bytes) -> Result<(), Full> {
+        let size = message.len();
+        let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
+        if (waiting > 0 && waiting + size > BYTES) || self.queue.try_send(message).is_err() {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+            return Err(Full);
+        }
+        Ok(())
+    }
+}
+
+impl Outbox {
+    /// The same outbox, for one who must not keep it open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakOutbox {
+        WeakOutbox { queue: self.queue.downgrade(), bytes: Arc::clone(&self.bytes) }
+    }
+}
+
+impl WeakOutbox {
+    /// Puts in what `message` makes, when nothing else waits.
+    pub fn send_if_idle(&self, message: impl FnOnce() -> Bytes) {
+        if self.bytes.load(Ordering::Relaxed) == 0 {
+            if let Some(queue) = self.queue.upgrade() {
+                // No room: somebody was quicker.
+                let _ = Outbox { queue, bytes: Arc::clone(&self.bytes) }.try_send(message());
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The next messages, as one piece of bytes; `None` when nobody puts in any more. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        let first = self.queue.recv().await?;
+        self.bytes.fetch_sub(first.len(), Ordering::Relaxed);
+        let mut batch: Option<Vec<u8>> = None;
+        let mut size = first.len();
+        while size < BATCH {
+            let Ok(message) = self.queue.try_recv() else { break };
+            self.bytes.fetch_sub(message.len(), Ordering::Relaxed);
+            size += message.len();
+            batch.get_or_insert_with(|| first.to_vec()).extend_from_slice(&message);
+        }
+        Some(batch.map_or(first, Bytes::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_come_out_together_and_in_order() {
+        let (outbox, mut outgoing) = outbox();
+        for message in [&b"a"[..], b"bc", b"d"] {
+            assert!(outbox.try_send(Bytes::from_static(message)).is_ok());
+        }
+        assert_eq!(outgoing.next().await, Some(Bytes::from_static(b"abcd")));
+        drop(outbox);
+        assert_eq!(outgoing.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_and_what_is_taken_makes_room() {
+        let (outbox, mut outgoing) = outbox();
+        let large = Bytes::from(vec![0; BYTES / 2 + 1]);
+        assert_eq!(outbox.try_send(large.clone()), Ok(()));
+        assert_eq!(outbox.try_send(large.clone()), Err(Full));
+        assert!(outgoing.next().await.is_some());
+        assert_eq!(outbox.try_send(large), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn one_message_that_is_larger_than_the_bound_passes_alone() {
+        let (outbox, _outgoing) = outbox();
+        assert_eq!(outbox.try_send(Bytes::from(vec![0; BYTES + 1])), Ok(()));
+        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Full));
+    }
+}

@@ -1,0 +1,65 @@
+//! Following: a worker stays with its primary until that is gone.
+
+use std::ops::ControlFlow;
+
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::{Command, Commands, Membership};
+use crate::error::AgentError;
+use crate::inbox::Notice;
+use crate::ipc::client::{Account, Following, Say};
+use crate::ipc::message::MemberState;
+
+impl Membership {
+    pub(super) async fn follow(&mut self, following: Following, commands: &mut Commands) -> ControlFlow<()> {
+        let mut account = Account::default();
+        let flow = self.follow_on(following, &mut account, commands).await;
+        let Account { written, taken } = account;
+        self.inbox().tell(Notice::Leaderless { written, taken });
+        flow
+    }
+
+    async fn follow_on(
+        &mut self,
+        following: Following,
+        account: &mut Account,
+        commands: &mut Commands,
+    ) -> ControlFlow<()> {
+        let epoch = following.epoch;
+        debug!("pid {} follows pid {} in epoch {epoch}", self.me.pid, following.primary.pid);
+        let (say, mut said) = mpsc::unbounded_channel();
+        // It may have changed since the hello; saying it again does no harm.
+        let _ = say.send(Say::State(self.me.state));
+        let context = self.context.clone();
+        let mut followed = std::pin::pin!(following.follow(&context, self.manners, &mut said, account));
+        loop {
+            tokio::select! {
+                outcome = &mut followed => {
+                    match outcome {
+                        Ok(()) | Err(AgentError::Disconnected) => debug!("the primary of epoch {epoch} is gone"),
+                        Err(error) => debug!("the primary of epoch {epoch} is gone: {error}"),
+                    }
+                    return ControlFlow::Continue(());
+                }
+                command = commands.recv() => {
+                    let message = match command {
+                        Some(Command::Ready) => {
+                            self.me.state = MemberState::Ready;
+                            Say::State(MemberState::Ready)
+                        }
+                        Some(Command::HandOver { .. }) => {
+                            self.stop_standing();
+                            Say::State(MemberState::Leaving)
+                        }
+                        Some(Command::ListMembers(request)) => Say::ListMembers(request),
+                        Some(Command::Parcel(of, said)) => Say::Parcel(of, said),
+                        Some(Command::Leave) | None => return ControlFlow::Break(()),
+                    };
+                    // It is received as long as we follow.
+                    let _ = say.send(message);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Leading: a primary serves its members until it hands over, is relieved, or finds its lock worth nothing.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use super::{Command, Commands, Membership};
+use crate::error::Result;
+use crate::inbox::{Letter, Notice};
+use crate::ipc::broker::Broker;
+use crate::ipc::connection;
+use crate::ipc::frame::Codec;
+use crate::ipc::message::MemberState;
+use crate::ipc::parcel::Body;
+use crate::role::group::socket_path;
+use crate::role::guard::Guard;
+use crate::role::lock::HeldLock;
+use crate::role::{handover, Epoch};
+use crate::watch::{self, event_loop::Watch};
+
+/// How often a primary checks that the path still leads to the file that it has locked.
+const CHECK: Duration = Duration::from_secs(1);
+/// How long a primary that gives its role up waits for its last words to be written.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Why a tenure ends.
+enum End {
+    /// This process leaves.
+    Leave,
+    /// It was told to hand over.
+    HandOver { state: Option<Body>, grace: Duration },
+    /// Its event loop is stuck, and another member can take over.
+    Relieved,
+    /// Its lock protects nothing any more.
+    Worthless,
+    /// Its broker has failed.
+    Failed,
+}
+
+/// What is held while leading.
+struct Hold<'a> {
+    lock: &'a HeldLock,
+    guard: &'a Guard,
+    /// The socket's file, as it was when it was made.
+    socket: Option<(u64, u64)>,
+}
+
+impl Membership {
+    pub(super) async fn lead(
+        &mut self,
+        mut lock: HeldLock,
+        guard: &Guard,
+        commands: &mut Commands,
+    ) -> Result<ControlFlow<()>> {
+        let epoch = lock.raise_epoch()?;
+        let left = handover::take(&self.folder, epoch, self.context.max_payload);
+        let listener = connection::listen(&socket_path(&self.folder))?;
+        let beat = watch::period(self.manners.max_silence);
+        let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners.speaks, beat);
+        let broker = Arc::new(broker);
+        info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
+        self.tell_elected(Notice::Elected { epoch, id: broker.id() }, left);
+        let socket = identity(&socket_path(&self.folder));
+        let mut serving = tokio::spawn({
+            let broker = Arc::clone(&broker);
+            async move { broker.serve(&listener).await }
+        });
+        let hold = Hold { lock: &lock, guard, socket };
+        let end = tokio::select! {
+            end = self.reign(epoch, &broker, &hold, commands) => end,
+            _ = &mut serving => {
+                warn!("the broker of epoch {epoch} has failed, which is a mistake in @midwayjs/process-agent");
+                End::Failed
+            }
+        };
+        if let End::HandOver { grace, .. } = &end {
+            self.linger(epoch, &broker, *grace, commands).await;
+        }
+        let taken = broker.finish(matches!(end, End::Relieved));
+        // JavaScript hears it before anybody else can become primary.
+        self.inbox().tell(Notice::Leaderless { written: taken, taken: Some(taken) });
+        self.say_last_words(&broker).await;
+        if !serving.is_finished() {
+            serving.abort();
+            let _ = serving.await;
+        }
+        if let End::HandOver { state: Some(state), .. } = &end {
+            self.leave_state(epoch, state);
+        }
+        // The lock is freed last: the next primary may start only when nobody reaches this one any more.
+        drop(lock);
+        Ok(match end {
+            End::Leave => ControlFlow::Break(()),
+            End::HandOver { .. } | End::Relieved | End::Worthless | End::Failed => ControlFlow::Continue(()),
+        })
+    }
+
+    async fn reign(
+        &mut self,
+        epoch: Epoch,
+        broker: &Broker,
+        hold: &Hold<'_>,
+        commands: &mut Commands,
+    ) -> End {
+        let mut check = tokio::time::interval(CHECK);
+        let every = watch::period(self.manners.max_silence);
+        let mut watch = Watch::new(every);
+        let mut looks = tokio::time::interval(every);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Ready) => {
+                        self.me.state = MemberState::Ready;
+                        broker.set_state(MemberState::Ready);
+                    }
+                    Some(Command::ListMembers(request)) => {
+                        self.inbox().tell(Notice::Members { request, members: broker.members() });
+                    }
+                    Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
+                    // Of an earlier tenure: our JavaScript is about to hear of its end, and asks again.
+                    Some(Command::Parcel(..)) => {}
+                    Some(Command::HandOver { state, grace }) => {
+                        self.stop_standing();
+                        return End::HandOver { state, grace };
+                    }
+                    Some(Command::Leave) | None => return End::Leave,
+                },
+                _ = looks.tick() => {
+                    let silence = self.inbox().look(&mut watch, Instant::now());
+                    broker.set_lag(silence);
+                    let is_stuck = silence >= self.manners.max_silence
+                        && !self.inbox().event_loop().is_inspected();
+                    if is_stuck && broker.has_successor() {
+                        warn!(
+                            "the event loop of the primary, pid {}, has been silent for {} ms: epoch {epoch} ends here",
+                            self.me.pid,
+                            silence.as_millis()
+                        );
+                        return End::Relieved;
+                    }
+                    continue;
+                }
+                _ = check.tick() => {}
+                () = hold.guard.knocked() => {}
+            }
+            if !hold.lock.leads_to_path() || identity(&socket_path(&self.folder)) != hold.socket {
+                warn!(
+                    "the folder {} was removed or replaced: epoch {epoch} ends here",
+                    self.folder.display()
+                );
+                return End::Worthless;
+            }
+        }
+    }
+
+    /// Lets gathers that are open come to their end, for `grace`; new ones go to the next primary.
+    async fn linger(&mut self, epoch: Epoch, broker: &Broker, grace: Duration, commands: &mut Commands) {
+        broker.stop_taking();
+        let until = tokio::time::Instant::now() + grace;
+        while broker.is_gathering() {
+            let soon = until.min(tokio::time::Instant::now() + Duration::from_millis(5));
+            tokio::select! {
+                () = tokio::time::sleep_until(soon) => if soon == until { break },
+                command = commands.recv() => match command {
+                    Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
+                    Some(Command::ListMembers(request)) => {
+                        self.inbox().tell(Notice::Members { request, members: broker.members() });
+                    }
+                    Some(_) => {}
+                    None => break,
+                },
+            }
+        }
+    }
+
+    async fn say_last_words(&self, broker: &Broker) {
+        let until = Instant::now() + LAST_WORDS;
+        while !(broker.is_empty() && self.context.lanes.is_empty()) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The state's codec stands before it, in one byte.
+    fn leave_state(&self, epoch: Epoch, state: &Body) {
+        let bytes = [&[state.codec as u8][..], &state.bytes].concat();
+        if let Err(error) = handover::leave(&self.folder, epoch, &bytes) {
+            warn!("the state for the next primary can't be left in {}: {error}", self.folder.display());
+        }
+    }
+
+    fn tell_elected(&self, notice: Notice, left: Option<Vec<u8>>) {
+        let body = left.and_then(|bytes| {
+            let codec = Codec::try_from(*bytes.first()?).ok()?;
+            let is_whole = codec == Codec::Bytes || std::str::from_utf8(&bytes[1..]).is_ok();
+            is_whole.then(|| Body { codec, bytes: Bytes::from(bytes).slice(1..) })
+        });
+        match body {
+            Some(body) => self.inbox().post(Letter { notice, body, expires: None }),
+            None => self.inbox().tell(notice),
+        }
+    }
+}
+
+/// Which file a path leads to: a socket that was removed can't be connected to any more.
+///
+/// # Platform-specific behaviour
+/// Windows: `None`; a named pipe can't be removed.
+fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}

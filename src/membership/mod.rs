@@ -1,0 +1,147 @@
+//! The life of a member: it looks for a primary or becomes one, leads or follows, and looks again.
+//!
+//! ```text
+//!            +---------------------------------------------+
+//!            v                                             |
+//!        seeking -- lock held by us --> leading -- handed over, relieved, or the lock is worth nothing
+//!            |                                             |
+//!            +----- primary found ----> following -- it is gone
+//! ```
+//!
+//! There is nothing to agree on: who holds the group's lock leads, and everybody else tries the lock again as soon as
+//! the connection to the primary ends. The kernel ends both when the primary dies.
+
+mod follow;
+mod lead;
+mod seek;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::inbox::{Inbox, Notice};
+use crate::ipc::client::{Following, Manners};
+use crate::ipc::lane::LaneContext;
+use crate::ipc::message::{MemberInfo, MemberState};
+use crate::ipc::parcel::{Body, Parcel};
+use crate::role::guard::Guard;
+use crate::role::lock::HeldLock;
+use crate::role::Epoch;
+
+/// How long a seeker pauses after an error that trying again is unlikely to mend.
+const TROUBLED: Duration = Duration::from_secs(1);
+
+/// What a member is told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Its own start-up has finished; if it is primary, what it has taken over as well.
+    Ready,
+    /// Tell who is in the group.
+    ListMembers(u32),
+    /// Something for other members, of the tenure with this epoch.
+    Parcel(Epoch, Box<(Parcel, Body)>),
+    /// Hand over, if primary, and never be a candidate again.
+    HandOver {
+        /// What the next primary shall know.
+        state: Option<Body>,
+        /// For how long gathers that are open may still be answered.
+        grace: Duration,
+    },
+    /// Leave the group.
+    Leave,
+}
+
+/// What a member is made of.
+#[derive(Debug)]
+pub struct Membership {
+    /// The folder of all groups.
+    pub runtime_dir: PathBuf,
+    /// The group's folder in it.
+    pub folder: PathBuf,
+    /// Who we are.
+    pub me: MemberInfo,
+    /// We go first in the election.
+    pub preferred: bool,
+    /// Somebody else may be preferred.
+    pub wait_for_preferred: bool,
+    /// What we speak, and how long we bear a silence.
+    pub manners: Manners,
+    /// Where lanes and notices go.
+    pub context: LaneContext,
+}
+
+/// What a seeker has found.
+enum Found {
+    Lead(HeldLock, Guard),
+    Follow(Box<Following>),
+    Leave,
+}
+
+type Commands = mpsc::UnboundedReceiver<Command>;
+
+impl Membership {
+    /// Lives until told to leave. Tells JavaScript of everything through the inbox.
+    pub async fn live(mut self, mut commands: Commands) {
+        let mut has_had_a_primary = false;
+        loop {
+            let found = match self.seek(&mut commands, has_had_a_primary).await {
+                Ok(found) => found,
+                Err(error) => {
+                    self.inbox().tell(Notice::Failed { code: error.code(), message: error.to_string() });
+                    if !has_had_a_primary || self.pause(&mut commands, TROUBLED).await.is_break() {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            let flow = match found {
+                Found::Lead(lock, guard) => self.lead(lock, &guard, &mut commands).await,
+                Found::Follow(following) => Ok(self.follow(*following, &mut commands).await),
+                Found::Leave => Ok(ControlFlow::Break(())),
+            };
+            match flow {
+                Ok(ControlFlow::Break(())) => break,
+                Ok(ControlFlow::Continue(())) => has_had_a_primary = true,
+                Err(error) => {
+                    self.inbox().tell(Notice::Failed { code: error.code(), message: error.to_string() });
+                    if !has_had_a_primary {
+                        break;
+                    }
+                    if self.pause(&mut commands, TROUBLED).await.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.inbox().tell(Notice::Closed);
+    }
+
+    fn inbox(&self) -> &Arc<Inbox> {
+        &self.context.inbox
+    }
+
+    fn stop_standing(&mut self) {
+        self.me.candidate = false;
+        self.me.state = MemberState::Leaving;
+    }
+
+    /// Waits, unless told to leave.
+    async fn pause(&mut self, commands: &mut Commands, delay: Duration) -> ControlFlow<()> {
+        let until = tokio::time::Instant::now() + delay;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return ControlFlow::Continue(()),
+                command = commands.recv() => match command {
+                    Some(Command::Ready) => self.me.state = MemberState::Ready,
+                    Some(Command::HandOver { .. }) => self.stop_standing(),
+                    // JavaScript asks again when there is a primary.
+                    Some(Command::ListMembers(_) | Command::Parcel(..)) => {}
+                    Some(Command::Leave) | None => return ControlFlow::Break(()),
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a primary that hands over leaves for the next one: a file in the group's folder, written and read by the holder
+//! of the lock.
+//!
+//! It is meant for the very next tenure, soon: a group that was stopped as a whole and is started again later begins
+//! with nothing. The file is private to the user and is gone when it has been read, or found unfit.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::role::Epoch;
+use crate::time::now_ms;
+
+/// The file's name in the group's folder.
+const NAME: &str = "handover";
+/// The name under which it is written.
+const UNFINISHED: &str = "handover.new";
+/// For how long it is fit, in ms: a successor that has not come by then does not continue what was.
+const FIT_MS: u64 = 60_000;
+/// The largest first line.
+const MAX_HEAD: usize = 1024;
+
+/// The first line of the file; the state follows it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    epoch: Epoch,
+    written_at: u64,
+    length: u64,
+}
+
+/// Leaves `state` for the primary after `epoch`.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn leave(folder: &Path, epoch: Epoch, state: &[u8]) -> io::Result<()> {
+    let head = Head { epoch, written_at: now_ms(), length: state.len() as u64 };
+    let unfinished = folder.join(UNFINISHED);
+    remove(&unfinished)?;
+    let mut file = create(&unfinished)?;
+    file.write_all(&serde_json::to_vec(&head)?)?;
+    file.write_all(b"\n")?;
+    file.write_all(state)?;
+    drop(file);
+    fs::rename(&unfinished, folder.join(NAME))
+}
+
+/// Takes what the primary before `epoch` has left, if there is something and it is fit. Nothing is left after that.
+/// `limit` bounds its size in bytes.
+#[must_use]
+pub fn take(folder: &Path, epoch: Epoch, limit: usize) -> Option<Vec<u8>> {
+    let path = folder.join(NAME);
+    let state = match read(&path, epoch, limit) {
+        Ok(state) => state,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            warn!("what the previous primary has left in {} can't be read: {error}", path.display());
+            None
+        }
+    };
+    if let Err(error) = remove(&path) {
+        warn!("{} can't be removed: {error}", path.display());
+    }
+    state
+}
+
+fn read(path: &Path, epoch: Epoch, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let unfit = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let mut state = Vec::new();
+    let most = limit.saturating_add(MAX_HEAD) as u64;
+    open(path)?.take(most + 1).read_to_end(&mut state)?;
+    let end =
+        state.iter().take(MAX_HEAD).position(|byte| *byte == b'\n').ok_or_else(|| unfit("no first line"))?;
+    let head: Head = serde_json::from_slice(&state[..end])?;
+    state.drain(..=end);
+    if state.len() as u64 != head.length || state.len() > limit {
+        return Err(unfit("it is not whole, or over the limit"));
+    }
+    let is_next = head.epoch.0.checked_add(1) == Some(epoch.0);
+    let is_fresh = now_ms().saturating_sub(head.written_at) <= FIT_MS;
+    Ok((is_next && is_fresh).then_some(state))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    options.open(path)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_primary_takes_it_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        leave(folder.path(), Epoch(7), b"a state\nof two lines").unwrap();
+        assert_eq!(take(folder.path(), Epoch(8), 100), Some(b"a state\nof two lines".to_vec()));
+        assert_eq!(take(folder.path(), Epoch(8), 100), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_later_primary_does_not_get_it_and_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        leave(folder.path(), Epoch(7), b"old").unwrap();
+        assert_eq!(take(folder.path(), Epoch(9), 100), None);
+        assert_eq!(take(folder.path(), Epoch(8), 100), None);
+    }
+
+    #[test]
+    fn what_is_cut_off_old_too_large_or_no_state_at_all_is_left_out() {
+        let file = |written_at: u64, state: &str| {
+            format!("{{\"epoch\":7,\"written_at\":{written_at},\"length\":3}}\n{state}").into_bytes()
+        };
+        let cases = [
+            (file(now_ms(), "abc"), 3, true),
+            (file(now_ms(), "ab"), 3, false),
+            (file(now_ms(), "abc"), 2, false),
+            (file(now_ms() - FIT_MS - 1000, "abc"), 3, false),
+            (b"garbage".to_vec(), 100, false),
+            (Vec::new(), 100, false),
+            (vec![0xff; 4000], 100, false),
+        ];
+        for (bytes, limit, fits) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(NAME), bytes).unwrap();
+            assert_eq!(take(folder.path(), Epoch(8), limit).is_some(), fits);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_can_not_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        leave(folder.path(), Epoch(7), b"secret").unwrap();
+        let mode = fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

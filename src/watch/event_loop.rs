@@ -1,0 +1,145 @@
+//! The event loop of this process, seen from the agent's thread.
+//!
+//! The agent's thread asks the event loop for a turn and looks, later, whether it has taken one. A loop that waits for
+//! work takes it at once; one that runs JavaScript takes it when that ends. So a silence is the time since the oldest
+//! question that has not been answered, and a loop that nobody has asked is not silent.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// See the module. Shared by the two threads.
+#[derive(Debug)]
+pub struct EventLoop {
+    base: Instant,
+    /// When it was asked, in µs since `base`; 0 when it has answered since.
+    asked_at: AtomicU64,
+    /// A debugger may hold it at any line, for as long as it likes.
+    inspected: AtomicBool,
+}
+
+impl Default for EventLoop {
+    fn default() -> Self {
+        Self { base: Instant::now(), asked_at: AtomicU64::new(0), inspected: AtomicBool::new(false) }
+    }
+}
+
+impl EventLoop {
+    /// Called on the event loop, at each turn that comes to us.
+    pub fn turned(&self) {
+        if self.asked_at.load(Ordering::Relaxed) != 0 {
+            self.asked_at.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Called on the event loop when it knows whether a debugger may be attached.
+    pub fn set_inspected(&self, inspected: bool) {
+        self.inspected.store(inspected, Ordering::Relaxed);
+    }
+
+    /// Whether a debugger may be attached: then a silence means nothing.
+    #[must_use]
+    pub fn is_inspected(&self) -> bool {
+        self.inspected.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has been silent at `now`.
+    #[must_use]
+    pub fn silent_for(&self, now: Instant) -> Duration {
+        match self.asked_at.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            asked => Duration::from_micros(self.micros(now).saturating_sub(asked)),
+        }
+    }
+
+    /// Notes that it is asked for a turn at `now`; `false` when it still has one to take.
+    fn ask(&self, now: Instant) -> bool {
+        self.asked_at
+            .compare_exchange(0, self.micros(now).max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// A question that is open is as if it were asked at `now`.
+    fn ask_anew(&self, now: Instant) {
+        let _ = self.asked_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| {
+            (asked != 0).then(|| self.micros(now).max(1))
+        });
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.base).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Looks at the event loop from time to time.
+#[derive(Debug)]
+pub struct Watch {
+    period: Duration,
+    last_look: Option<Instant>,
+}
+
+impl Watch {
+    /// A watch that is going to look every `period`.
+    #[must_use]
+    pub fn new(period: Duration) -> Self {
+        Self { period, last_look: None }
+    }
+
+    /// One look at `now`: for how long it has been silent, and whether it is to be asked for a turn.
+    ///
+    /// A watch that comes late itself (the whole process was stopped, or the machine had no time for it) can't say what
+    /// the event loop did meanwhile: the measurement starts again.
+    pub fn look(&mut self, event_loop: &EventLoop, now: Instant) -> (Duration, bool) {
+        let late = self.last_look.is_some_and(|last| now.saturating_duration_since(last) > self.period * 3);
+        self.last_look = Some(now);
+        if late {
+            event_loop.ask_anew(now);
+        }
+        let silence = event_loop.silent_for(now);
+        (silence, event_loop.ask(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_millis(100);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_loop_that_turns_is_never_silent() {
+        let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
+        for i in 0..20 {
+            let now = event_loop.base + PERIOD * i;
+            assert_eq!(watch.look(&event_loop, now), (Duration::ZERO, true));
+            event_loop.turned();
+        }
+    }
+
+    #[test]
+    fn a_silence_counts_from_the_first_question_that_was_not_answered() {
+        let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
+        let began = event_loop.base + ms(500);
+        assert_eq!(watch.look(&event_loop, began), (Duration::ZERO, true));
+        for i in 1..=40 {
+            assert_eq!(watch.look(&event_loop, began + PERIOD * i), (PERIOD * i, false));
+        }
+        event_loop.turned();
+        assert_eq!(event_loop.silent_for(began + PERIOD * 41), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_watch_that_was_late_itself_starts_again() {
+        let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
+        let began = event_loop.base + ms(1);
+        watch.look(&event_loop, began);
+        // The whole process was stopped for a minute.
+        let (silence, _) = watch.look(&event_loop, began + ms(60_000));
+        assert_eq!(silence, Duration::ZERO);
+        let (silence, _) = watch.look(&event_loop, began + ms(60_100));
+        assert_eq!(silence, PERIOD);
+    }
+}

@@ -1,0 +1,241 @@
+//! Primaries that stand still: stuck ones are relieved, frozen ones are reported.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant};
+
+use process_agent::agent::Options;
+use process_agent::inbox::{Item, Notice};
+use process_agent::ipc::frame::{Codec, Kind};
+use process_agent::ipc::lane::Sent;
+use process_agent::ipc::message::{MemberInfo, MemberState, Message, Speaks, PROTOCOL};
+use process_agent::membership::Command;
+use process_agent::role::{Epoch, MemberId};
+
+use support::{options, Member, BOUND};
+
+const LIMIT: Duration = Duration::from_millis(600);
+
+fn impatient(runtime: &std::path::Path) -> Options {
+    Options { max_silence: LIMIT, ..options(runtime) }
+}
+
+/// Takes what comes to the members again and again, as event loops that turn do, until `done`.
+fn turn(members: &mut [&mut Member], mut done: impl FnMut(&mut [&mut Member]) -> bool) {
+    let deadline = Instant::now() + BOUND;
+    while !done(members) {
+        assert!(Instant::now() < deadline, "{:#?}", members.last().unwrap().told);
+        std::thread::sleep(Duration::from_millis(5));
+        for member in members.iter_mut() {
+            member.take();
+        }
+    }
+}
+
+fn elected_after(member: &Member, after: Epoch) -> Option<Epoch> {
+    member.notices().find_map(|notice| match notice {
+        Notice::Elected { epoch, .. } if *epoch > after => Some(*epoch),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_primary_whose_event_loop_is_stuck_is_relieved_and_what_it_took_is_told_from_what_it_did_not() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut stuck = Member::start(impatient(runtime.path()));
+    let epoch = stuck.until_elected(Epoch(0));
+    let mut other = Member::start(impatient(runtime.path()));
+    let lane = other.lane(0);
+    other.agent.tell(Command::Ready);
+    other.send(lane);
+    stuck.until("the first frame", |item| matches!(item, Item::Frame(..)).then_some(()));
+    // From here on nothing is taken in it.
+    other.send(lane);
+    let began = Instant::now();
+    turn(&mut [&mut other], |members| elected_after(members[0], epoch).is_some());
+    assert!(began.elapsed() > LIMIT / 2, "{:?}", began.elapsed());
+    let closed = other.until_notice("the end of the lane", |notice| match notice {
+        Notice::LaneClosed { written, accepted, relieved, .. } => Some((*written, *accepted, *relieved)),
+        _ => None,
+    });
+    assert_eq!(closed, (2, Some(1), true));
+    // When it goes on it is a worker, and has never seen the second frame.
+    assert_eq!(stuck.until_following(epoch), elected_after(&other, epoch).unwrap());
+    assert_eq!(stuck.told.iter().filter(|(_, item)| matches!(item, Item::Frame(..))).count(), 1);
+}
+
+#[test]
+fn a_stuck_primary_stays_when_nobody_can_take_over_or_a_debugger_may_hold_it() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut stuck = Member::start(impatient(runtime.path()));
+    let epoch = stuck.until_elected(Epoch(0));
+    // It has not finished its own start-up.
+    let mut starting = Member::start(impatient(runtime.path()));
+    let until = Instant::now() + LIMIT * 3;
+    turn(&mut [&mut starting], |_| Instant::now() > until);
+    assert_eq!(elected_after(&starting, epoch), None);
+    stuck.take();
+    stuck.agent.set_inspected(true);
+    starting.agent.tell(Command::Ready);
+    let until = Instant::now() + LIMIT * 3;
+    turn(&mut [&mut starting], |_| Instant::now() > until);
+    assert_eq!(elected_after(&starting, epoch), None);
+}
+
+#[test]
+fn a_member_whose_event_loop_is_stuck_does_not_stand_for_election() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut primary = Member::start(options(runtime.path()));
+    let epoch = primary.until_elected(Epoch(0));
+    let mut stuck = Member::start(options(runtime.path()));
+    stuck.until_following(Epoch(0));
+    let mut lively = Member::start(options(runtime.path()));
+    lively.until_following(Epoch(0));
+    // A second of silence, and the time between two looks.
+    let until = Instant::now() + Duration::from_millis(2300);
+    turn(&mut [&mut primary, &mut lively], |_| Instant::now() > until);
+    primary.agent.end();
+    turn(&mut [&mut lively], |members| elected_after(members[0], epoch).is_some());
+    assert_eq!(elected_after(&stuck, epoch), None);
+}
+
+/// A primary by hand, which says what the test says.
+struct Fake {
+    listener: UnixListener,
+    epoch: Epoch,
+}
+
+impl Fake {
+    fn send(&self, stream: &mut UnixStream, message: &Message) {
+        stream.write_all(&message.to_bytes(self.epoch)).unwrap();
+    }
+
+    /// Welcomes one member: its control connection, and its call connection.
+    fn welcome(&self) -> (UnixStream, UnixStream) {
+        let (mut control, _) = self.listener.accept().unwrap();
+        let _ = read_frame(&mut control);
+        let primary = MemberInfo {
+            id: MemberId(1),
+            pid: 0,
+            thread_id: 0,
+            role: "primary".into(),
+            deployment: "configured".into(),
+            state: MemberState::Ready,
+            joined_at: 0,
+            started_at: 0,
+            version: "0.0.0".into(),
+            candidate: true,
+            lag_ms: 0,
+        };
+        let welcome = Message::Welcome {
+            protocol: PROTOCOL,
+            beat_ms: None,
+            id: MemberId(2),
+            epoch: self.epoch,
+            primary,
+            token: "t".into(),
+            max_payload: 1000,
+        };
+        self.send(&mut control, &welcome);
+        let (mut calls, _) = self.listener.accept().unwrap();
+        let _ = read_frame(&mut calls);
+        self.send(&mut calls, &Message::CallsOpen);
+        (control, calls)
+    }
+}
+
+fn read_frame(stream: &mut UnixStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut rest = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut rest).unwrap();
+    rest
+}
+
+#[test]
+fn a_primary_that_says_nothing_is_reported_as_frozen_and_then_as_going_on() {
+    let runtime = tempfile::tempdir().unwrap();
+    // The folder is the group's; this member only makes it.
+    let folder = {
+        let mut first = Member::start(impatient(runtime.path()));
+        first.until_elected(Epoch(0));
+        first.agent.folder().to_owned()
+    };
+    std::fs::remove_file(folder.join("socket")).unwrap();
+    let fake = Fake { listener: UnixListener::bind(folder.join("socket")).unwrap(), epoch: Epoch(5) };
+    let mut member = Member::start(Options { candidate: false, ..impatient(runtime.path()) });
+    let (mut control, _calls) = fake.welcome();
+    member.until_following(Epoch(0));
+    let silent = member.until_notice("the silence", |notice| match notice {
+        Notice::PrimaryFrozen { silent_ms } => Some(*silent_ms),
+        _ => None,
+    });
+    assert!(Duration::from_millis(silent) >= LIMIT, "{silent}");
+    assert!(!member.notices().any(|notice| matches!(notice, Notice::PrimaryThawed)));
+    fake.send(&mut control, &Message::Beat { lag_ms: 0 });
+    member.until_notice("the thaw", |notice| matches!(notice, Notice::PrimaryThawed).then_some(()));
+    assert!(!member.notices().any(|notice| matches!(notice, Notice::Leaderless { .. })));
+}
+
+#[test]
+fn versions_one_apart_make_one_group_and_others_are_refused_both_ways() {
+    let speaks = |oldest, protocol| Speaks { oldest, protocol };
+    for (primary, member, joins) in [
+        (speaks(2, 2), speaks(2, 3), true),
+        (speaks(2, 3), speaks(2, 2), true),
+        (speaks(2, 2), speaks(3, 4), false),
+        (speaks(3, 4), speaks(2, 2), false),
+    ] {
+        let runtime = tempfile::tempdir().unwrap();
+        let mut first = Member::start(Options { speaks: primary, ..options(runtime.path()) });
+        let epoch = first.until_elected(Epoch(0));
+        let mut second = Member::start(Options { speaks: member, ..options(runtime.path()) });
+        let told = second.until_notice("an answer", |notice| match notice {
+            Notice::LaneOpen { protocol, epoch, .. } => Some(Ok((*protocol, *epoch))),
+            Notice::Failed { code, message } => Some(Err(format!("{code} {message}"))),
+            Notice::Elected { .. } => Some(Err("a second group".into())),
+            _ => None,
+        });
+        if joins {
+            assert_eq!(told, Ok((2, epoch)));
+        } else {
+            let refusal = told.unwrap_err();
+            assert!(
+                refusal.starts_with("ERR_AGENT_REFUSED") && refusal.contains("speaks protocol"),
+                "{refusal}"
+            );
+        }
+    }
+}
+
+#[test]
+fn replies_for_an_end_that_does_not_read_are_bounded() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut primary = Member::start(options(runtime.path()));
+    primary.until_elected(Epoch(0));
+    let mut deaf = Member::start(options(runtime.path()));
+    deaf.lane(0);
+    let lane = primary.lane(0);
+    let payload = vec![b'x'; 512 * 1024];
+    // Its Rust side reads until 8 MiB wait for its JavaScript; a quarter of 4 MiB is held here beyond that.
+    let sent = (0..100)
+        .map(|_| primary.agent.send(lane, Kind::Replies, Codec::Text, &payload, true))
+        .inspect(|_| std::thread::sleep(Duration::from_millis(5)))
+        .take_while(|sent| *sent != Sent::Full)
+        .count();
+    assert!((16..50).contains(&sent), "{sent}");
+    // One that must be said is not held back.
+    assert!(matches!(primary.agent.send(lane, Kind::Replies, Codec::Text, b"[]", false), Sent::Frame(_)));
+    // What is read makes room.
+    let until = Instant::now() + BOUND;
+    while primary.agent.send(lane, Kind::Replies, Codec::Text, &payload, true) == Sent::Full {
+        assert!(Instant::now() < until);
+        deaf.take();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,78 @@
+/** Questions that other members ask of all: run here, and answered through the broker. */
+import { decode, type Encoded } from '../codec';
+import { ProcessAgentError } from '../errors';
+import type { EngineHost } from './engine';
+import type { IncomingParcel } from './notice';
+import { encodeThrown, encodeValue, RESULT } from './outcome';
+import type { SendParcel } from './requests';
+import { Asked } from './running';
+import { isAsyncIterable } from './stream-writer';
+
+type Ask = IncomingParcel & { type: 'ask' };
+
+export class Answers {
+  /** Questions for something that is not there before this process's own start-up has finished. */
+  #early: (() => void)[] | undefined = [];
+
+  constructor(
+    private readonly host: EngineHost,
+    private readonly maxPayload: number,
+  ) {}
+
+  /** This process's own start-up has finished: everything that it is going to have is there. */
+  markReady(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const answer of early) {
+      answer();
+    }
+  }
+
+  async answer(ask: Ask, body: Encoded, epoch: number, send: SendParcel): Promise<void> {
+    const { gather, name } = ask;
+    let outcome: ReturnType<typeof encodeThrown>;
+    try {
+      const value = await this.#run(ask, body, epoch);
+      if (isAsyncIterable(value)) {
+        throw new ProcessAgentError(
+          'ERR_AGENT_NOT_SERIALIZABLE',
+          `${name}: the result is an async iterable. Only the primary can answer with a stream, to a call.`,
+          { outcome: 'executed' },
+        );
+      }
+      outcome = encodeValue(name, value, this.maxPayload, RESULT);
+    } catch (error) {
+      outcome = encodeThrown(error, this.maxPayload);
+    }
+    send({ type: 'answer', gather, status: outcome.status }, outcome.value);
+  }
+
+  async #run(ask: Ask, body: Encoded, epoch: number): Promise<unknown> {
+    const args = this.#decode(ask.name, body);
+    const invoke = () => this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.leftMs));
+    try {
+      return await invoke();
+    } catch (error) {
+      const early = this.#early;
+      if (early && error instanceof ProcessAgentError && error.code === 'ERR_AGENT_UNKNOWN_METHOD') {
+        await new Promise<void>(resolve => early.push(resolve));
+        return invoke();
+      }
+      throw error;
+    }
+  }
+
+  #decode(name: string, body: Encoded): unknown[] {
+    let args: unknown;
+    try {
+      args = decode(body);
+    } catch (cause) {
+      const message = `${name}: pid ${process.pid} (Node ${process.version}) can't read the arguments: ${cause}`;
+      throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
+    }
+    if (!Array.isArray(args)) {
+      throw new ProcessAgentError('ERR_AGENT_INTERNAL', `${name}: the arguments are no array.`);
+    }
+    return args;
+  }
+}

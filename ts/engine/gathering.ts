@@ -1,0 +1,116 @@
+/** One gather of this process: its own answer, and those of the others as they come. */
+import { decode, type Encoded } from '../codec';
+import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
+import type { Member, MemberOutcome } from '../interface';
+import type { EngineGatherOptions } from './engine';
+import type { Missing } from './notice';
+import { Status } from './wire';
+
+type Settled = { status: 'fulfilled'; value: unknown } | { status: 'rejected'; reason: unknown };
+
+export class Gathering {
+  readonly #outcomes: MemberOutcome[] = [];
+  #own: Promise<Settled> | undefined;
+  #asker: Member | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly options: EngineGatherOptions,
+  ) {}
+
+  /** The others are asked now, and so is this process. */
+  begin(): void {
+    const { timeout, own } = this.options;
+    const late = new Promise<Settled>(resolve => {
+      this.#timer = setTimeout(
+        () => resolve({ status: 'rejected', reason: this.#error('ERR_AGENT_TIMEOUT', 'unknown', this.#late()) }),
+        timeout,
+      );
+    });
+    const answer = (async (): Promise<Settled> => {
+      try {
+        return { status: 'fulfilled', value: await own() };
+      } catch (reason) {
+        return { status: 'rejected', reason };
+      }
+    })();
+    this.#own = Promise.race([answer, late]);
+  }
+
+  /** The answer of another member. */
+  answer(member: Member, status: number, body: Encoded): void {
+    this.#outcomes.push({ member, ...this.#read(member, status, body) });
+  }
+
+  /** No further answer comes. */
+  gathered(asker: Member, missing: Missing[]): void {
+    this.#asker = asker;
+    for (const { member, reason } of missing) {
+      this.#outcomes.push({ member, status: 'rejected', reason: this.#missing(member, reason) });
+    }
+  }
+
+  /** All outcomes, in the order of the members' ids. */
+  async outcomes(): Promise<MemberOutcome[]> {
+    const own = await this.#own;
+    if (this.#asker && own) {
+      this.#outcomes.push({ member: this.#asker, ...own });
+    }
+    return this.#outcomes.sort((a, b) => a.member.id - b.member.id);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #read(member: Member, status: number, body: Encoded): Settled {
+    try {
+      switch (status) {
+        case Status.Value:
+          return { status: 'fulfilled', value: decode(body) };
+        case Status.Undefined:
+          return { status: 'fulfilled', value: undefined };
+        case Status.Thrown:
+          return { status: 'rejected', reason: decodeError(decode(body) as PlainError, new Error().stack) };
+        default:
+          throw new Error(`status ${status}`);
+      }
+    } catch (cause) {
+      const message = `this process (Node ${process.version}) can't read the answer of pid ${member.pid}: ${cause}`;
+      return { status: 'rejected', reason: this.#error('ERR_AGENT_NOT_SERIALIZABLE', 'executed', message, cause) };
+    }
+  }
+
+  #missing(member: Member, reason: Missing['reason']): ProcessAgentError {
+    const who = `pid ${member.pid}`;
+    switch (reason) {
+      case 'timeout': {
+        const why = member.state === 'starting' ? ', whose own start-up has not finished' : '';
+        return this.#error('ERR_AGENT_TIMEOUT', 'unknown', `${who}${why}: ${this.#late()}`);
+      }
+      case 'lost':
+        return this.#error(
+          'ERR_AGENT_MEMBER_LOST',
+          'unknown',
+          `${who} died, or lost its connection, before it answered.`,
+        );
+      case 'too-large':
+        return this.#error('ERR_AGENT_TOO_LARGE', 'not-sent', `the arguments are larger than ${who} takes.`);
+      case 'answer-too-large':
+        return this.#error(
+          'ERR_AGENT_TOO_LARGE',
+          'executed',
+          `the answer of ${who} is larger than this process takes.`,
+        );
+    }
+  }
+
+  #late(): string {
+    return `no answer within the timeout of ${this.options.timeout} ms.`;
+  }
+
+  #error(code: ProcessAgentError['code'], outcome: CallOutcome, message: string, cause?: unknown): ProcessAgentError {
+    return new ProcessAgentError(code, `${this.name}: ${message}`, { outcome, cause });
+  }
+}

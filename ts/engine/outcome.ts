@@ -1,0 +1,74 @@
+/** What a method has returned or thrown, as it travels: a status and an encoded value. */
+import { type Encoded, encode, sizeOf } from '../codec';
+import { type CallOutcome, encodeError, ProcessAgentError } from '../errors';
+import { Status } from './wire';
+
+export interface EncodedOutcome {
+  status: number;
+  value: Encoded;
+}
+
+/** What status stands for a value, and what for undefined. */
+export interface ValueStatus {
+  value: number;
+  undefined: number;
+}
+
+/** Of a result. */
+export const RESULT: ValueStatus = { value: Status.Value, undefined: Status.Undefined };
+
+/**
+ * A value. One that can't be sent, or takes more than `limit` bytes, becomes an error that says so, with the outcome
+ * `executed`: what has made it did run.
+ */
+export function encodeValue(name: string, value: unknown, limit: number, status: ValueStatus): EncodedOutcome {
+  if (value === undefined) {
+    return { status: status.undefined, value: 'null' };
+  }
+  try {
+    const encoded = encode(value, 'result');
+    const size = sizeOf(encoded, limit);
+    return size > limit
+      ? encodeThrown(tooLarge(name, 'result', size, limit, 'executed'), limit)
+      : { status: status.value, value: encoded };
+  } catch (error) {
+    // Else a toJSON() of the user's has thrown, for one.
+    const ours = error instanceof ProcessAgentError;
+    const told = ours ? new ProcessAgentError(error.code, `${name}: ${error.message}`, { outcome: 'executed' }) : error;
+    return encodeThrown(told, limit);
+  }
+}
+
+/** Never throws: what can't travel of an error is left out. */
+export function encodeThrown(error: unknown, limit: number): EncodedOutcome {
+  try {
+    const encoded = encode(encodeError(error), 'error');
+    if (sizeOf(encoded, limit) <= limit) {
+      return { status: Status.Thrown, value: encoded };
+    }
+  } catch {
+    // Falls through to the least that can be said.
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : typeof error;
+  const least = new ProcessAgentError(
+    'ERR_AGENT_NOT_SERIALIZABLE',
+    `The method threw an error that can't be sent to another process: ${message.slice(0, 1000)}`,
+    { outcome: 'executed' },
+  );
+  return { status: Status.Thrown, value: encode(encodeError(least), 'error') };
+}
+
+export function tooLarge(
+  name: string,
+  what: string,
+  size: number,
+  limit: number,
+  outcome: CallOutcome,
+): ProcessAgentError {
+  return new ProcessAgentError(
+    'ERR_AGENT_TOO_LARGE',
+    `${name}: the ${what} take${what.endsWith('s') ? '' : 's'} ${size} bytes, over the limit of ${limit} ` +
+      '(processAgent.maxPayload).',
+    { outcome },
+  );
+}

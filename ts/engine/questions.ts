@@ -1,0 +1,83 @@
+/** Questions about the group itself: who is in it, and is there a primary that answers? */
+import { ProcessAgentError } from '../errors';
+import type { Member } from '../interface';
+import { closedError } from './outgoing';
+
+interface Question<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+export class Questions {
+  #request = 0;
+  readonly #forMembers = new Map<number, Question<Member[]>>();
+  readonly #forReadiness = new Set<Question<void>>();
+
+  constructor(
+    /** Asks the Rust side; the answer comes with the same number. */
+    private readonly listMembers: (request: number) => void,
+    /** Says why there is no primary, for one who has waited in vain. */
+    private readonly whyWaiting: () => string,
+    /** A question keeps the process alive. */
+    private readonly keepAlive: (pending: boolean) => void,
+  ) {}
+
+  members(timeout: number): Promise<Member[]> {
+    return this.#ask('members()', timeout, question => {
+      const request = ++this.#request;
+      this.#forMembers.set(request, question);
+      this.listMembers(request);
+      return () => this.#forMembers.delete(request);
+    });
+  }
+
+  /** Resolves with the next `becomeReady()`. */
+  ready(timeout: number): Promise<void> {
+    return this.#ask('ready()', timeout, question => {
+      this.#forReadiness.add(question);
+      return () => this.#forReadiness.delete(question);
+    });
+  }
+
+  answerMembers(request: number, members: Member[]): void {
+    this.#forMembers.get(request)?.resolve(members);
+  }
+
+  becomeReady(): void {
+    for (const question of this.#forReadiness) {
+      question.resolve();
+    }
+  }
+
+  /** They were asked of a primary that is gone. */
+  askAgain(): void {
+    for (const request of this.#forMembers.keys()) {
+      this.listMembers(request);
+    }
+  }
+
+  close(): void {
+    for (const question of [...this.#forMembers.values(), ...this.#forReadiness]) {
+      question.reject(closedError('not-sent'));
+    }
+  }
+
+  noPrimary(what: string, timeout: number): ProcessAgentError {
+    const message = `${what}: waited ${timeout} ms: ${this.whyWaiting()}`;
+    return new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: 'not-sent' });
+  }
+
+  #ask<T>(what: string, timeout: number, put: (question: Question<T>) => () => void): Promise<T> {
+    this.keepAlive(true);
+    let take: (() => void) | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    return new Promise<T>((resolve, reject) => {
+      timer = setTimeout(() => reject(this.noPrimary(what, timeout)), timeout);
+      take = put({ resolve, reject });
+    }).finally(() => {
+      clearTimeout(timer);
+      take?.();
+      this.keepAlive(false);
+    });
+  }
+}

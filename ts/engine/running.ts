@@ -1,0 +1,51 @@
+/** What is known of a call, or a question to all, while it is run for another member. */
+import { ProcessAgentError } from '../errors';
+import type { Member } from '../interface';
+import type { Carrier, Invocation } from './engine';
+
+export class Running implements Invocation {
+  #controller: AbortController | undefined;
+  #reason: ProcessAgentError | undefined;
+
+  constructor(
+    readonly member: Member,
+    readonly epoch: number,
+    readonly carrier: Carrier | undefined,
+  ) {}
+
+  /** Made when it is first asked for: most methods never do. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#reason) {
+        this.#controller.abort(this.#reason);
+      }
+    }
+    return this.#controller.signal;
+  }
+
+  abort(why: string): void {
+    this.#reason ??= new ProcessAgentError('ERR_AGENT_ABORTED', `Nobody waits for this call any more: ${why}.`);
+    this.#controller?.abort(this.#reason);
+  }
+}
+
+/** A question that is answered under a deadline: `left` ms from now. */
+export class Asked implements Invocation {
+  readonly #until: number;
+  #signal: AbortSignal | undefined;
+
+  constructor(
+    readonly member: Member,
+    readonly epoch: number,
+    readonly carrier: Carrier | undefined,
+    left: number,
+  ) {
+    this.#until = Date.now() + left;
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.timeout(Math.min(Math.max(0, this.#until - Date.now()), 2 ** 31 - 1));
+    return this.#signal;
+  }
+}
