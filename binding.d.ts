@@ -56,7 +56,10 @@ export declare class NativeAgent {
   setInspected(inspected: boolean): void
   /** Asks who is in the group; a notice `members` with the same number answers. */
   listMembers(request: number): void
-  /** Says the last word on every lane: what was taken until now was accepted, and nothing later is. */
+  /**
+   * Says the last word on every lane, when a notice `finishing` asks for it: what was taken until now was accepted,
+   * and nothing later is.
+   */
   finishLanes(): void
   /**
    * Hands over, if primary, and is no candidate any more. `state` is for the next primary; gathers that are open may

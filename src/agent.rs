@@ -143,6 +143,7 @@ impl Agent {
     /// Says the last word on every lane: what was taken until now was accepted, and nothing later is.
     pub fn finish_lanes(&self) {
         self.lanes.finish(&self.inbox);
+        self.tell(Command::LanesFinished);
     }
 
     /// Leaves the group and waits for the thread to end, which takes milliseconds.

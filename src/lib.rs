@@ -176,7 +176,8 @@ impl NativeAgent {
         self.agent.tell(Command::ListMembers(request));
     }
 
-    /// Says the last word on every lane: what was taken until now was accepted, and nothing later is.
+    /// Says the last word on every lane, when a notice `finishing` asks for it: what was taken until now was accepted,
+    /// and nothing later is.
     #[napi(catch_unwind)]
     pub fn finish_lanes(&self) {
         self.agent.finish_lanes();

@@ -29,6 +29,9 @@ pub enum Notice {
         /// Who leads.
         primary: MemberInfo,
     },
+    /// This process hands over, and all else has come to its end: the last word is to be said on every lane, by
+    /// JavaScript, where frames are taken, so that the count of those that were accepted is exact.
+    Finishing,
     /// There is no primary that we know; an election follows.
     Leaderless {
         /// How many of this tenure's requests were handed to the operating system, or to our own broker.

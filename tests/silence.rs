@@ -222,7 +222,7 @@ fn replies_for_an_end_that_does_not_read_are_bounded() {
     deaf.lane(0);
     let lane = primary.lane(0);
     let payload = vec![b'x'; 512 * 1024];
-    // Its Rust side reads until 8 MiB wait for its JavaScript; a quarter of 4 MiB is held here beyond that.
+    // Its Rust side reads until 8 MiB wait for its JavaScript; half of 4 MiB is held here beyond that.
     let sent = (0..100)
         .map(|_| primary.agent.send(lane, Kind::Replies, Codec::Text, &payload, true))
         .inspect(|_| std::thread::sleep(Duration::from_millis(5)))

@@ -39,11 +39,21 @@ function methodOf(name) {
 /** What other members can call here. */
 const methods = {
   pid: () => process.pid,
-  echo: value => value,
+  echo: value => {
+    if (value === 'answered') {
+      // The reply goes out before this does.
+      setImmediate(() => tell({ type: 'echoed' }));
+    }
+    return value;
+  },
   nothing: () => undefined,
   spin: ms => {
     const until = now() + ms;
     while (now() < until) {}
+  },
+  spinThen: (ms, value) => {
+    methods.spin(ms);
+    return value;
   },
   throwValue: value => {
     throw value;
@@ -54,6 +64,7 @@ const methods = {
   callback: () => ({ inner: [() => 1] }),
   large: bytes => 'x'.repeat(bytes),
   after: (ms, value) => new Promise(resolve => setTimeout(resolve, ms, value)),
+  length: (text, ms) => new Promise(resolve => setTimeout(resolve, ms, text.length)),
   never: () => new Promise(() => {}),
   seen: [],
   record: value => {
@@ -174,6 +185,27 @@ const commands = {
   },
   publish: (topic, data) => engine.publish(topic, data),
   publishAll: (topic, all) => Promise.all(all.map(data => engine.publish(topic, data))).then(() => {}),
+  /** Makes a call, and does not read the reply for a while. */
+  callThenBlock: async (ms, name, args) => {
+    const call = engine.call(name, args);
+    tell({ type: 'blocked' });
+    methods.spin(ms);
+    return call;
+  },
+  /** Makes many calls, and does not read the replies for a while; how many ended in which way. */
+  callAllThenBlock: async (ms, count, name, args) => {
+    const calls = Array.from({ length: count }, () => engine.call(name, args));
+    tell({ type: 'blocked' });
+    await Promise.resolve();
+    methods.spin(ms);
+    const counts = {};
+    for (const { status, reason } of await Promise.allSettled(calls)) {
+      const how = status === 'fulfilled' ? 'value' : reason.outcome;
+      counts[how] = (counts[how] ?? 0) + 1;
+    }
+    return counts;
+  },
+  rss: () => process.memoryUsage.rss(),
   /** Blocks the event loop. */
   block: ms => {
     tell({ type: 'blocked' });
@@ -272,6 +304,7 @@ process.on('message', async ({ id, command, args }) => {
         message,
         code,
         outcome,
+        cause: Object(error).cause?.message,
         status,
         stack,
         thrown: String(error),

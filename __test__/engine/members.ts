@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { environment } from '../support/processes';
-import { within } from '../support/until';
+import { until, within } from '../support/until';
 
 /** What a member tells its parent. */
 export interface Told {
@@ -101,6 +101,16 @@ export class Process {
       throw error;
     }
     return value;
+  }
+
+  /** Stops the whole process, and waits until all of it stands still. */
+  async freeze(): Promise<void> {
+    this.child.kill('SIGSTOP');
+    const stat = `/proc/${this.pid}/stat`;
+    await until(() => readFileSync(stat, 'utf8').split(') ')[1].startsWith('T'), {
+      what: `pid ${this.pid} to stand still`,
+      every: 1,
+    });
   }
 
   call<T>(name: string, ...args: unknown[]): Promise<T> {

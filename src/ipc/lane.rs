@@ -24,6 +24,8 @@ use crate::role::{Epoch, MemberId};
 
 /// What a batch may have over the largest payload of one call.
 const BATCH_ROOM: usize = 2 * 1024 * 1024;
+/// While so many bytes wait to be written to the other end, nothing more is read from it.
+const PAUSE_READING: usize = 16 * 1024 * 1024;
 /// How long a lane that has said its last word goes on writing.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -41,6 +43,7 @@ pub struct Lane {
     pub epoch: Epoch,
     state: Mutex<State>,
     queued: Notify,
+    written: Notify,
     budget: Arc<Budget>,
     #[cfg(unix)]
     direct: std::os::fd::OwnedFd,
@@ -52,6 +55,8 @@ struct State {
     queue: VecDeque<Chunk>,
     /// The bytes of it that are not written yet.
     unwritten: usize,
+    /// Nothing can be written any more.
+    broken: bool,
     /// The writer task holds a chunk that is not in the queue any more.
     writing: bool,
     /// Frames given to [`Lane::send`].
@@ -76,7 +81,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of `most` bytes for all lanes together, and of a quarter of it for each.
+    /// A budget of `most` bytes for all lanes together, and of half of it for each.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self { most, held: AtomicUsize::new(0) }
@@ -85,7 +90,7 @@ impl Budget {
     fn has_room(&self, unwritten: usize, more: usize) -> bool {
         // What is larger by itself passes alone: its own size has a limit of its own.
         unwritten == 0
-            || (unwritten + more <= self.most / 4 && self.held.load(Ordering::Relaxed) + more <= self.most)
+            || (unwritten + more <= self.most / 2 && self.held.load(Ordering::Relaxed) + more <= self.most)
     }
 }
 
@@ -119,6 +124,7 @@ impl Lane {
             epoch,
             state: Mutex::default(),
             queued: Notify::new(),
+            written: Notify::new(),
             budget,
             #[cfg(unix)]
             direct: duplicate(stream)?,
@@ -205,6 +211,24 @@ impl Lane {
         state.written += 1;
         state.unwritten = state.unwritten.saturating_sub(size);
         self.budget.held.fetch_sub(size, Ordering::Relaxed);
+        self.written.notify_one();
+    }
+
+    /// Waits until the other end has read enough of what it was sent, or never will.
+    async fn is_read(&self) {
+        let may_read = || {
+            let state = self.state();
+            state.unwritten < PAUSE_READING || state.broken
+        };
+        while !may_read() {
+            self.written.notified().await;
+        }
+    }
+
+    /// Nothing can be written any more; what the other end has sent is still to be read.
+    fn set_broken(&self) {
+        self.state().broken = true;
+        self.written.notify_one();
     }
 
     fn close(&self) -> u64 {
@@ -333,12 +357,15 @@ impl OpenLane {
         tokio::pin!(read, write);
         tokio::select! {
             outcome = &mut read => outcome,
-            outcome = &mut write => match outcome {
-                // Our last word is out.
-                Ok(()) => Ok(()),
+            outcome = &mut write => {
+                if outcome.is_ok() {
+                    // Our last word is out.
+                    return Ok(());
+                }
                 // The other end has gone; what it sent before is still to be read.
-                Err(_) => read.await,
-            },
+                lane.set_broken();
+                read.await
+            }
         }
     }
 }
@@ -381,6 +408,7 @@ async fn read(
             Kind::Calls | Kind::Replies => {
                 inbox.push(lane, frame);
                 inbox.room().await;
+                lane.is_read().await;
             }
             Kind::Final => {
                 let last: Final = serde_json::from_slice(&frame.payload)

@@ -24,6 +24,8 @@ use crate::watch::{self, event_loop::Watch};
 
 /// How often a primary checks that the path still leads to the file that it has locked.
 const CHECK: Duration = Duration::from_secs(1);
+/// How long JavaScript may take to say the last word on its lanes; then they are cut without.
+const FINISHING: Duration = Duration::from_millis(500);
 /// How long a primary that gives its role up waits for its last words to be written.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
@@ -123,7 +125,7 @@ impl Membership {
                     }
                     Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
                     // Of an earlier tenure: our JavaScript is about to hear of its end, and asks again.
-                    Some(Command::Parcel(..)) => {}
+                    Some(Command::Parcel(..) | Command::LanesFinished) => {}
                     Some(Command::HandOver { state, grace }) => {
                         self.stop_standing();
                         return End::HandOver { state, grace };
@@ -158,21 +160,28 @@ impl Membership {
         }
     }
 
-    /// Lets gathers that are open come to their end, for `grace`; new ones go to the next primary.
+    /// Lets gathers that are open come to their end, for `grace`; new ones go to the next primary. Then lets JavaScript
+    /// say the last word on its lanes.
     async fn linger(&mut self, epoch: Epoch, broker: &Broker, grace: Duration, commands: &mut Commands) {
         broker.stop_taking();
-        let until = tokio::time::Instant::now() + grace;
-        while broker.is_gathering() {
+        let mut until = tokio::time::Instant::now() + grace;
+        let mut finishing = false;
+        loop {
+            if !finishing && (!broker.is_gathering() || tokio::time::Instant::now() >= until) {
+                finishing = true;
+                until = tokio::time::Instant::now() + FINISHING;
+                self.inbox().tell(Notice::Finishing);
+            }
             let soon = until.min(tokio::time::Instant::now() + Duration::from_millis(5));
             tokio::select! {
-                () = tokio::time::sleep_until(soon) => if soon == until { break },
+                () = tokio::time::sleep_until(soon) => if finishing && soon == until { break },
                 command = commands.recv() => match command {
                     Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }
+                    Some(Command::LanesFinished) | None => break,
                     Some(_) => {}
-                    None => break,
                 },
             }
         }

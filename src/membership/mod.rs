@@ -50,6 +50,8 @@ pub enum Command {
         /// For how long gathers that are open may still be answered.
         grace: Duration,
     },
+    /// The last word on every lane was said, as [`Notice::Finishing`] asks for.
+    LanesFinished,
     /// Leave the group.
     Leave,
 }
@@ -138,7 +140,7 @@ impl Membership {
                     Some(Command::Ready) => self.me.state = MemberState::Ready,
                     Some(Command::HandOver { .. }) => self.stop_standing(),
                     // JavaScript asks again when there is a primary.
-                    Some(Command::ListMembers(_) | Command::Parcel(..)) => {}
+                    Some(Command::ListMembers(_) | Command::Parcel(..) | Command::LanesFinished) => {}
                     Some(Command::Leave) | None => return ControlFlow::Break(()),
                 },
             }

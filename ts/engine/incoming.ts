@@ -6,7 +6,7 @@ import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
-import { Batch, idOfReply, readCalls, replyBytes, replyText, Status, Verb } from './wire';
+import { BATCH_SIZE, Batch, idOfReply, readCalls, replyBytes, replyText, Status, Verb } from './wire';
 
 /** The lane of one member, as its primary sees it. */
 export interface IncomingLane {
@@ -41,6 +41,8 @@ export class IncomingCalls {
   #held = 0;
   #refusing = false;
   #idle: (() => void) | undefined;
+  /** Replies of this turn, and what they take. */
+  #unsent = 0;
   readonly #replies = new Map<IncomingLane, Encoded[]>();
   readonly #tracked = new Map<IncomingLane, Map<number, Tracked>>();
   #flushing = false;
@@ -86,7 +88,7 @@ export class IncomingCalls {
         };
       });
     }
-    this.#flush();
+    this.flush();
   }
 
   /** Another tenure: calls are accepted again. */
@@ -240,16 +242,21 @@ export class IncomingCalls {
     } else {
       this.#replies.set(lane, [reply]);
     }
-    if (!this.#flushing) {
+    this.#unsent += reply.length;
+    if (this.#unsent > BATCH_SIZE) {
+      // A turn may make any number of replies: they must not all be held until its end.
+      this.flush();
+    } else if (!this.#flushing) {
       this.#flushing = true;
       queueMicrotask(() => {
         this.#flushing = false;
-        this.#flush();
+        this.flush();
       });
     }
   }
 
-  #flush(): void {
+  /** Sends the replies that wait for the end of this turn. */
+  flush(): void {
     for (const [lane, replies] of this.#replies) {
       const batch = new Batch<Encoded>(
         payload => lane.send(payload, true),
@@ -265,6 +272,7 @@ export class IncomingCalls {
       batch.flush();
     }
     this.#replies.clear();
+    this.#unsent = 0;
   }
 
   /** The member does not read: it gets the news that a reply is lost instead of the reply. */

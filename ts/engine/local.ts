@@ -23,7 +23,7 @@ import { Requests, type SendParcel } from './requests';
 const FOREVER = 2 ** 31 - 1;
 
 /** What an engine that is closing still has to hear. */
-const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'log', 'lane-closed', 'leaderless']);
+const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'finishing', 'log', 'lane-closed', 'leaderless']);
 
 export class LocalEngine implements Engine {
   readonly group: string;
@@ -213,8 +213,6 @@ export class LocalEngine implements Engine {
       // From here on calls of this process wait for the next primary as well: what it keeps changes no more.
       this.#endTenure('this process hands over');
       const state = await this.#stateToLeave();
-      // Said here, where frames are taken: the count of what was accepted is exact.
-      this.#agent.finishLanes();
       this.#agent.handOver(Math.max(0, this.#stopUntil - Date.now()), state);
     } else {
       this.#agent.handOver(0);
@@ -280,9 +278,9 @@ export class LocalEngine implements Engine {
     }
   };
 
-  readonly #onNotice = (json: string, body: Encoded | undefined): void => {
+  readonly #onNotice = (json: string, body: Encoded | null | undefined): void => {
     try {
-      this.#heed(JSON.parse(json) as Notice, body);
+      this.#heed(JSON.parse(json) as Notice, body ?? undefined);
     } catch (error) {
       this.host.logger.error('[process-agent] a listener of the agent has failed', error);
     }
@@ -298,6 +296,11 @@ export class LocalEngine implements Engine {
         break;
       case 'following':
         this.#becomeWorker(notice.epoch, notice.primary);
+        break;
+      case 'finishing':
+        // Those that came in this very turn were told that they are not accepted: the word has to go out before the last.
+        this.#incoming.flush();
+        this.#agent.finishLanes();
         break;
       case 'leaderless':
         this.#loseLeader(notice.written, notice.taken);

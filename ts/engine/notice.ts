@@ -6,6 +6,7 @@ export type Notice =
   /** With a body when the previous primary has left a state. */
   | { type: 'elected'; epoch: number; id: number }
   | { type: 'following'; epoch: number; id: number; primary: Member }
+  | { type: 'finishing' }
   | { type: 'leaderless'; written: number; taken: number | null }
   | { type: 'primary-ready'; epoch: number }
   | { type: 'primary-frozen'; silentMs: number }

@@ -1,7 +1,7 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
 import { decode, type Encoded, encode, sizeOf } from '../codec';
-import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
+import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
 import { generatorOf, StreamReader } from './stream-reader';
@@ -471,8 +471,8 @@ export class OutgoingCalls {
       return;
     }
     if (status === Status.Thrown) {
-      const thrown = new Thrown(value as PlainError);
-      call.stream ? call.stream.fail(thrown) : call.reject(thrown);
+      const plain = value as PlainError;
+      call.stream ? call.stream.fail(decodeError(plain, new Error().stack)) : call.reject(new Thrown(plain));
     } else if (call.stream) {
       call.stream.end(status === Status.End ? value : undefined);
     } else {
@@ -506,6 +506,9 @@ export class OutgoingCalls {
       stop: () => this.#say(call, Verb.Return),
     });
     call.resolve(generatorOf(call.stream));
+    // These hold the promise, which holds the generator: nobody but the caller may.
+    call.resolve = settled;
+    call.reject = settled;
   }
 
   #release(call: Call): void {
@@ -537,6 +540,8 @@ export class OutgoingCalls {
 export class Thrown {
   constructor(readonly plain: PlainError) {}
 }
+
+function settled(): void {}
 
 /** What is known of a call that ends without a reply. */
 function outcomeOf(call: Call): CallOutcome {
