@@ -31,6 +31,16 @@ export function loadBinding(): Binding {
   return loaded;
 }
 
+/** Whether a debugger may be attached to this process. */
+export function isInspected(): boolean {
+  try {
+    return (require('node:inspector') as typeof import('node:inspector')).url() !== undefined;
+  } catch {
+    // Node can be built without it.
+    return false;
+  }
+}
+
 function reason(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   return message.split('\n', 1)[0].slice(0, 200);

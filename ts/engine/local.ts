@@ -4,20 +4,23 @@
  */
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
-import { decode, type Encoded, encode } from '../codec';
+import { decode, type Encoded } from '../codec';
 import type { ResolvedConfig } from '../config';
-import { type AgentErrorCode, type CallOutcome, decodeError, ProcessAgentError } from '../errors';
+import { type AgentErrorCode, decodeError, ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
-import { FrameKind, loadBinding, type NativeAgent } from '../native';
+import { isInspected, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import { Answers } from './answers';
 import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost } from './engine';
-import { IncomingCalls, type IncomingLane } from './incoming';
+import { IncomingCalls } from './incoming';
+import { Lanes } from './lanes';
 import type { IncomingParcel, Notice } from './notice';
 import { closedError, OutgoingCalls, Thrown } from './outgoing';
 import { Questions } from './questions';
 import { Requests, type SendParcel } from './requests';
+import { stateToLeave, takeOver } from './takeover';
+import { frozen, roleReason, whyNoPrimary } from './words';
 
 /** Longer than any process lives: a timer that only keeps the event loop alive. */
 const FOREVER = 2 ** 31 - 1;
@@ -38,11 +41,9 @@ export class LocalEngine implements Engine {
   readonly #questions: Questions;
   readonly #keepAlive: NodeJS.Timeout;
   #holds = 0;
-  /** Lanes of members, while this process is primary. */
-  readonly #members = new Map<number, IncomingLane>();
+  readonly #lanes: Lanes;
   /** The others, as far as this tenure told: to know whether there is somebody to hand over to. */
   readonly #others = new Map<number, Member>();
-  #toPrimary: { id: number; epoch: number; maxPayload: number } | undefined;
   #primary: Member | undefined;
   #primaryReady = false;
   /** The tenure that this process leads, or is taking over; 0 while it does not. */
@@ -99,6 +100,7 @@ export class LocalEngine implements Engine {
       },
       this.#takeSoon,
     );
+    this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
   }
 
@@ -190,7 +192,7 @@ export class LocalEngine implements Engine {
       folder: this.#agent.folder,
       role,
       epoch: this.epoch,
-      reasons: [...reasons, this.#roleReason(role)],
+      reasons: [...reasons, roleReason(role, this.epoch, this.#primary)],
     };
   }
 
@@ -212,7 +214,7 @@ export class LocalEngine implements Engine {
     if (this.role === 'primary') {
       // From here on calls of this process wait for the next primary as well: what it keeps changes no more.
       this.#endTenure('this process hands over');
-      const state = await this.#stateToLeave();
+      const state = await stateToLeave(this.host);
       this.#agent.handOver(Math.max(0, this.#stopUntil - Date.now()), state);
     } else {
       this.#agent.handOver(0);
@@ -265,14 +267,7 @@ export class LocalEngine implements Engine {
 
   readonly #onFrame = (lane: number, kind: number, _epoch: number, payload: string | Buffer): void => {
     try {
-      if (kind === FrameKind.Replies) {
-        this.#outgoing.receive(lane, payload);
-      } else {
-        const member = this.#members.get(lane);
-        if (member) {
-          this.#incoming.receive(member, payload);
-        }
-      }
+      this.#lanes.receive(lane, kind, payload);
     } catch (error) {
       this.host.logger.error('[process-agent] a frame could not be read', error);
     }
@@ -319,10 +314,11 @@ export class LocalEngine implements Engine {
         this.#tellInspected();
         break;
       case 'lane-open':
-        this.#openLane(notice);
+        this.#lanes.open(notice, this.#others.get(notice.peer));
+        this.#openOutgoing();
         break;
       case 'lane-closed':
-        this.#closeLane(notice);
+        this.#lanes.close(notice);
         break;
       case 'member-joined':
         this.#others.set(notice.member.id, notice.member);
@@ -389,20 +385,7 @@ export class LocalEngine implements Engine {
         this.#becomePrimary(epoch);
       }
     };
-    let taken: unknown;
-    try {
-      taken = this.host.takeOver(this.#stateLeft(state), epoch);
-    } catch (error) {
-      this.host.logger.error('[process-agent] what the previous primary has left could not be taken over', error);
-    }
-    if (taken instanceof Promise) {
-      taken.then(become, error => {
-        this.host.logger.error('[process-agent] what the previous primary has left could not be taken over', error);
-        become();
-      });
-    } else {
-      become();
-    }
+    takeOver(this.host, state, epoch, become);
   }
 
   #becomePrimary(epoch: number): void {
@@ -452,33 +435,9 @@ export class LocalEngine implements Engine {
     tenure?.abort(new ProcessAgentError('ERR_AGENT_ABORTED', `This process is primary no more: ${why}.`));
   }
 
-  async #stateToLeave(): Promise<Encoded | undefined> {
-    try {
-      const state = await this.host.giveUp();
-      return state === undefined ? undefined : encode(state, 'state');
-    } catch (error) {
-      this.host.logger.error('[process-agent] the state for the next primary is lost', error);
-      return undefined;
-    }
-  }
-
-  #stateLeft(state: Encoded | undefined): unknown {
-    try {
-      return state === undefined ? undefined : decode(state);
-    } catch (error) {
-      this.host.logger.error("[process-agent] the previous primary's state can't be read", error);
-      return undefined;
-    }
-  }
-
   #freeze(silentMs: number): void {
-    const { pid } = this.#primary ?? { pid: 0 };
-    const what = `the primary, pid ${pid}, has said nothing for ${silentMs} ms: its process is frozen`;
+    const { what, why } = frozen(this.#primary, silentMs);
     this.host.logger.warn(`[process-agent] ${what}; calls fail until it goes on or dies`);
-    const why = (name: string, outcome: CallOutcome) =>
-      new ProcessAgentError('ERR_AGENT_PRIMARY_FROZEN', `${name}: ${what} (processAgent.primary.maxBlocked).`, {
-        outcome,
-      });
     this.#outgoing.freeze(why);
     this.#requests.freeze(why);
   }
@@ -497,46 +456,11 @@ export class LocalEngine implements Engine {
     }
   }
 
-  // ----- lanes
-
-  #openLane({ lane, epoch, maxPayload, callsUs, peer }: Notice & { type: 'lane-open' }): void {
-    if (callsUs) {
-      const send = (payload: Encoded, bounded: boolean) => this.#send(lane, FrameKind.Replies, payload, bounded);
-      const member = this.#others.get(peer) as Member;
-      this.#members.set(lane, { id: lane, member, epoch, maxPayload, send });
-    } else {
-      this.#toPrimary = { id: lane, epoch, maxPayload };
-      this.#openOutgoing();
-    }
-  }
-
-  #closeLane(end: Notice & { type: 'lane-closed' }): void {
-    const member = this.#members.get(end.lane);
-    if (member) {
-      this.#members.delete(end.lane);
-      this.#incoming.forget(member);
-      return;
-    }
-    if (this.#toPrimary?.id === end.lane) {
-      this.#toPrimary = undefined;
-    }
-    this.#outgoing.closeLane(end.lane, end);
-  }
-
   /** Calls flow when the lane is open and the primary has finished its own start-up. */
   #openOutgoing(): void {
-    const lane = this.#toPrimary;
-    if (!lane || !this.#primaryReady || lane.epoch !== this.epoch || this.#closed) {
-      return;
+    if (this.#primaryReady && !this.#closed && this.#lanes.openToPrimary(this.epoch)) {
+      this.#settleReady();
     }
-    this.#outgoing.open({ ...lane, send: payload => this.#send(lane.id, FrameKind.Calls, payload, false) });
-    this.#settleReady();
-  }
-
-  #send(lane: number, kind: number, payload: Encoded, bounded: boolean): number {
-    return typeof payload === 'string'
-      ? this.#agent.sendText(lane, kind, payload, bounded)
-      : this.#agent.sendBytes(lane, kind, payload, bounded);
   }
 
   /** Sends parcels of this tenure alone: in a later one the Rust side drops them. */
@@ -559,7 +483,7 @@ export class LocalEngine implements Engine {
   }
 
   #isReady(): boolean {
-    return this.role === 'primary' || (this.role === 'worker' && this.#primaryReady && this.#toPrimary !== undefined);
+    return this.role === 'primary' || (this.role === 'worker' && this.#primaryReady && this.#lanes.hasPrimary);
   }
 
   #settleReady(): void {
@@ -573,22 +497,7 @@ export class LocalEngine implements Engine {
   }
 
   #whyNoPrimary(): string {
-    return this.#primary
-      ? `the primary of group ${this.group}, pid ${this.#primary.pid}, has not finished its own start-up.`
-      : `group ${this.group} has no primary that answers; folder ${this.#agent.folder}.`;
-  }
-
-  #roleReason(role: Role | undefined): string {
-    switch (role) {
-      case 'primary':
-        return `This process holds the lock of the group's folder, so it is primary, in epoch ${this.epoch}.`;
-      case 'worker':
-        return this.#primary
-          ? `Pid ${this.#primary.pid} holds the lock of the group's folder, so this process is a worker.`
-          : 'The primary is gone; the election of the next one is under way.';
-      default:
-        return 'No election has taken place yet, or the application has left the group.';
-    }
+    return whyNoPrimary(this.group, this.#agent.folder, this.#primary);
   }
 
   #emit<K extends keyof AgentEvents>(event: K, payload: AgentEvents[K][0]): void {
@@ -607,14 +516,5 @@ export class LocalEngine implements Engine {
     } else {
       this.#keepAlive.unref();
     }
-  }
-}
-
-function isInspected(): boolean {
-  try {
-    return (require('node:inspector') as typeof import('node:inspector')).url() !== undefined;
-  } catch {
-    // Node can be built without it.
-    return false;
   }
 }

@@ -4,6 +4,7 @@ import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
+import { type Call, outcomeOf, PendingCalls, type PendingLimits } from './pending';
 import { generatorOf, StreamReader } from './stream-reader';
 import { Batch, callBytes, callText, carrierText, readReplies, Status, Verb, verbText } from './wire';
 
@@ -16,9 +17,7 @@ export interface OutgoingLane {
   send(payload: Encoded): number;
 }
 
-export interface OutgoingLimits {
-  maxPending: number;
-  maxPendingBytes: number;
+export interface OutgoingLimits extends PendingLimits {
   maxPayload: number;
   readyTimeout: number;
 }
@@ -33,43 +32,8 @@ export interface LaneEnd {
   relieved: boolean;
 }
 
-interface Call {
-  /** Its slot; also its number between processes. */
-  readonly id: number;
-  /** The order in which calls were made. */
-  readonly order: number;
-  readonly name: string;
-  args: Encoded;
-  /** Bytes of `args`, at the most. */
-  readonly size: number;
-  /** What it counts for in `maxPendingBytes`. */
-  readonly held: number;
-  readonly carrier: string | undefined;
-  /** It may be sent again, once. */
-  mayRepeat: boolean;
-  /** It was sent to a primary that has died. */
-  mayHaveRun: boolean;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-  /** Where it was sent; 0 while it waits. */
-  lane: number;
-  frame: number;
-  /** Settled early; the slot stays taken until the reply comes or the lane ends. */
-  abandoned: boolean;
-  deadline: NodeJS.Timeout | undefined;
-  waiting: NodeJS.Timeout | undefined;
-  waitsUntil: number | undefined;
-  /** Stops listening to the caller's AbortSignal. */
-  unlisten: (() => void) | undefined;
-  stream: StreamReader | undefined;
-}
-
 export class OutgoingCalls {
-  readonly #slots: (Call | undefined)[] = [];
-  readonly #free: number[] = [];
-  #count = 0;
-  #held = 0;
-  #order = 0;
+  readonly #pending: PendingCalls;
   /** Not sent yet, in order. */
   #queue: Call[] = [];
   #lane: OutgoingLane | undefined;
@@ -77,31 +41,20 @@ export class OutgoingCalls {
   #closed = false;
   /** The primary is frozen: makes the error that says so. */
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
-  #whenIdle: (() => void) | undefined;
 
   constructor(
     private readonly limits: OutgoingLimits,
     /** Says why there is no primary, for a call that has waited in vain. */
     private readonly whyWaiting: () => string,
     /** A pending call keeps the process alive. */
-    private readonly keepAlive: (pending: boolean) => void,
-  ) {}
-
-  get count(): number {
-    return this.#count;
+    keepAlive: (pending: boolean) => void,
+  ) {
+    this.#pending = new PendingCalls(limits, keepAlive);
   }
 
   /** Resolves when no call is pending, or after `timeout` ms. */
-  async idle(timeout: number): Promise<void> {
-    if (this.#count > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeout);
-        this.#whenIdle = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+  idle(timeout: number): Promise<void> {
+    return this.#pending.idle(timeout);
   }
 
   /** Makes a call. It waits for a lane, at most `readyTimeout`. */
@@ -113,33 +66,16 @@ export class OutgoingCalls {
       if (size > this.limits.maxPayload) {
         throw tooLarge(name, 'arguments', size, this.limits.maxPayload, 'not-sent');
       }
-      this.#refuseWhenFull(name, encoded.length);
-      const call: Call = {
-        id: this.#free.pop() ?? this.#slots.length,
-        order: this.#order++,
+      this.#pending.checkRoom(name, encoded.length);
+      const call = this.#pending.add({
         name,
         args: encoded,
         size,
-        held: encoded.length,
         carrier: options?.carrier && carrierText(options.carrier),
         mayRepeat: options?.idempotent === true,
-        mayHaveRun: false,
         resolve,
         reject,
-        lane: 0,
-        frame: 0,
-        abandoned: false,
-        deadline: undefined,
-        waiting: undefined,
-        waitsUntil: undefined,
-        unlisten: undefined,
-        stream: undefined,
-      };
-      this.#slots[call.id] = call;
-      this.#held += call.held;
-      if (this.#count++ === 0) {
-        this.keepAlive(true);
-      }
+      });
       if (options?.timeout !== undefined) {
         call.deadline = setTimeout(() => this.#expire(call, options.timeout as number), options.timeout);
       }
@@ -170,7 +106,7 @@ export class OutgoingCalls {
     const queue = this.#queue;
     this.#queue = [];
     for (const call of queue) {
-      this.#release(call);
+      this.#pending.release(call);
       try {
         call.resolve(invoke(call.name, decode(call.args) as unknown[]));
       } catch (error) {
@@ -185,11 +121,11 @@ export class OutgoingCalls {
     const queue = this.#queue;
     this.#queue = [];
     for (const call of queue) {
-      this.#release(call);
+      this.#pending.release(call);
       call.reject(why(call.name, outcomeOf(call)));
     }
-    for (const call of this.#slots) {
-      if (call?.lane && !call.abandoned) {
+    for (const call of this.#pending.all()) {
+      if (call.lane && !call.abandoned) {
         this.#abandon(call, why(call.name, 'unknown'));
       }
     }
@@ -203,7 +139,7 @@ export class OutgoingCalls {
   receive(lane: number, payload: string | Buffer): void {
     // A reply belongs to the lane that its call was sent on; anything else is late, or wrong.
     const callOf = (id: number) => {
-      const call = this.#slots[id];
+      const call = this.#pending.get(id);
       return call && call.lane === lane && call.frame > 0 ? call : undefined;
     };
     readReplies(
@@ -224,7 +160,7 @@ export class OutgoingCalls {
             this.#say(call, Verb.Return);
             this.#abandon(call, error);
           } else {
-            this.#release(call);
+            this.#pending.release(call);
             call.reject(error);
           }
         }
@@ -242,13 +178,13 @@ export class OutgoingCalls {
       this.pause();
     }
     const again: Call[] = [];
-    for (const call of this.#slots) {
-      if (!call || call.lane !== lane) {
+    for (const call of this.#pending.all()) {
+      if (call.lane !== lane) {
         continue;
       }
       const wasSeen = call.frame <= (end.accepted ?? end.written);
       if (call.abandoned) {
-        this.#release(call);
+        this.#pending.release(call);
       } else if (!wasSeen) {
         again.push(call);
       } else if (end.accepted === null && call.mayRepeat && !call.stream) {
@@ -256,7 +192,7 @@ export class OutgoingCalls {
         call.mayHaveRun = true;
         again.push(call);
       } else {
-        this.#release(call);
+        this.#pending.release(call);
         this.#fail(call, lost(call.name, end));
       }
     }
@@ -268,12 +204,10 @@ export class OutgoingCalls {
     this.#closed = true;
     this.#lane = undefined;
     this.#queue = [];
-    for (const call of this.#slots) {
-      if (call) {
-        this.#release(call);
-        if (!call.abandoned) {
-          this.#fail(call, closedError(outcomeOf(call)));
-        }
+    for (const call of this.#pending.all()) {
+      this.#pending.release(call);
+      if (!call.abandoned) {
+        this.#fail(call, closedError(outcomeOf(call)));
       }
     }
   }
@@ -287,20 +221,6 @@ export class OutgoingCalls {
     }
     if (signal?.aborted) {
       throw aborted(name, signal, 'not-sent');
-    }
-  }
-
-  #refuseWhenFull(name: string, size: number): void {
-    const { maxPending, maxPendingBytes } = this.limits;
-    const full =
-      this.#count >= maxPending
-        ? `${maxPending} calls of this process are unanswered already (processAgent.maxPending).`
-        : // One that is larger by itself passes alone: maxPayload bounds it.
-          this.#held > 0 && this.#held + size > maxPendingBytes
-          ? `calls of this process with ${this.#held} bytes are unanswered already (processAgent.maxPendingBytes).`
-          : undefined;
-    if (full) {
-      throw new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', `${name}: ${full}`, { outcome: 'not-sent' });
     }
   }
 
@@ -346,7 +266,7 @@ export class OutgoingCalls {
       clearTimeout(call.waiting);
       call.waiting = undefined;
       if (call.size > lane.maxPayload) {
-        this.#release(call);
+        this.#pending.release(call);
         call.reject(tooLarge(call.name, 'arguments', call.size, lane.maxPayload, outcomeOf(call)));
       } else if (typeof call.args === 'string') {
         batch.add(call, callText(call.id, JSON.stringify(call.name), call.args, call.carrier));
@@ -420,10 +340,7 @@ export class OutgoingCalls {
 
   /** Settles a call that was sent; only its number stays taken, until no reply to it can come. */
   #abandon(call: Call, error: unknown): void {
-    this.#stopWaiting(call);
-    call.abandoned = true;
-    call.args = '';
-    this.#countDown(call);
+    this.#pending.abandon(call);
     this.#fail(call, error);
   }
 
@@ -446,7 +363,7 @@ export class OutgoingCalls {
 
   #drop(call: Call): void {
     this.#queue = this.#queue.filter(each => each !== call);
-    this.#release(call);
+    this.#pending.release(call);
   }
 
   #heed(call: Call, status: number, value: unknown): void {
@@ -466,7 +383,7 @@ export class OutgoingCalls {
         }
         return;
     }
-    this.#release(call);
+    this.#pending.release(call);
     if (call.abandoned) {
       return;
     }
@@ -482,7 +399,7 @@ export class OutgoingCalls {
 
   #notAccepted(call: Call): void {
     if (call.abandoned) {
-      this.#release(call);
+      this.#pending.release(call);
     } else {
       // It comes again when there is another primary: this one takes nothing more.
       this.pause();
@@ -510,30 +427,6 @@ export class OutgoingCalls {
     call.resolve = settled;
     call.reject = settled;
   }
-
-  #release(call: Call): void {
-    this.#stopWaiting(call);
-    this.#slots[call.id] = undefined;
-    this.#free.push(call.id);
-    if (!call.abandoned) {
-      this.#countDown(call);
-    }
-  }
-
-  #stopWaiting(call: Call): void {
-    clearTimeout(call.deadline);
-    clearTimeout(call.waiting);
-    call.unlisten?.();
-  }
-
-  #countDown(call: Call): void {
-    this.#held -= call.held;
-    if (--this.#count === 0) {
-      this.keepAlive(false);
-      this.#whenIdle?.();
-      this.#whenIdle = undefined;
-    }
-  }
 }
 
 /** What a method threw in the primary, as it travelled. */
@@ -542,11 +435,6 @@ export class Thrown {
 }
 
 function settled(): void {}
-
-/** What is known of a call that ends without a reply. */
-function outcomeOf(call: Call): CallOutcome {
-  return call.lane || call.mayHaveRun ? 'unknown' : 'not-sent';
-}
 
 export function closedError(outcome: CallOutcome): ProcessAgentError {
   return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has left its group.', { outcome });

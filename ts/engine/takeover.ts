@@ -1,0 +1,31 @@
+/** What a primary leaves for the next one, and how a new one takes it over before it answers anything. */
+import { decode, type Encoded, encode } from '../codec';
+import type { EngineHost } from './engine';
+
+/** What the application wants the next primary to know. What can't be had or sent is logged: the stop goes on. */
+export async function stateToLeave(host: EngineHost): Promise<Encoded | undefined> {
+  try {
+    const state = await host.giveUp();
+    return state === undefined ? undefined : encode(state, 'state');
+  } catch (error) {
+    host.logger.error('[process-agent] the state for the next primary is lost', error);
+    return undefined;
+  }
+}
+
+/** Lets the application do what it does before it is primary, and then calls `become`: at once if it can. */
+export function takeOver(host: EngineHost, state: Encoded | undefined, epoch: number, become: () => void): void {
+  const failed = (error: unknown) =>
+    host.logger.error('[process-agent] what the previous primary has left could not be taken over', error);
+  let taken: unknown;
+  try {
+    taken = host.takeOver(state === undefined ? undefined : decode(state), epoch);
+  } catch (error) {
+    failed(error);
+  }
+  if (taken instanceof Promise) {
+    taken.catch(failed).then(become);
+  } else {
+    become();
+  }
+}

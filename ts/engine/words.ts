@@ -1,0 +1,32 @@
+/** What is said about the group's primary, in reasons and errors. */
+import { type CallOutcome, ProcessAgentError } from '../errors';
+import type { Member, Role } from '../interface';
+
+export function roleReason(role: Role | undefined, epoch: number, primary: Member | undefined): string {
+  switch (role) {
+    case 'primary':
+      return `This process holds the lock of the group's folder, so it is primary, in epoch ${epoch}.`;
+    case 'worker':
+      return primary
+        ? `Pid ${primary.pid} holds the lock of the group's folder, so this process is a worker.`
+        : 'The primary is gone; the election of the next one is under way.';
+    default:
+      return 'No election has taken place yet, or the application has left the group.';
+  }
+}
+
+export function whyNoPrimary(group: string, folder: string, primary: Member | undefined): string {
+  return primary
+    ? `the primary of group ${group}, pid ${primary.pid}, has not finished its own start-up.`
+    : `group ${group} has no primary that answers; folder ${folder}.`;
+}
+
+/** What is wrong with a frozen primary, and the errors of the calls that fail because of it. */
+export function frozen(primary: Member | undefined, silentMs: number) {
+  const what = `the primary, pid ${primary?.pid}, has said nothing for ${silentMs} ms: its process is frozen`;
+  const why = (name: string, outcome: CallOutcome): ProcessAgentError =>
+    new ProcessAgentError('ERR_AGENT_PRIMARY_FROZEN', `${name}: ${what} (processAgent.primary.maxBlocked).`, {
+      outcome,
+    });
+  return { what, why };
+}
