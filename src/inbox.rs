@@ -158,8 +158,13 @@ impl Inbox {
                     }
                     Item::Notice(_) => true,
                 };
+                // What comes after it is taken when the last word was said, and so is not accepted.
+                let is_last = matches!(item, Item::Notice(Notice::Finishing));
                 if wanted {
                     taken.push(item);
+                }
+                if is_last {
+                    break;
                 }
             }
             queue.bytes -= bytes;

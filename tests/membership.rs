@@ -144,6 +144,31 @@ fn a_primary_that_hands_over_says_what_it_has_accepted() {
 }
 
 #[test]
+fn what_comes_behind_the_request_for_the_last_word_is_not_accepted() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut primary = Member::start(options(runtime.path()));
+    primary.until_elected(Epoch(0));
+    let mut worker = Member::start(options(runtime.path()));
+    let lane = worker.lane(0);
+    worker.send(lane);
+    primary.until("the first frame", |item| matches!(item, Item::Frame(..)).then_some(()));
+    primary.agent.tell(Command::HandOver { state: None, grace: Duration::ZERO });
+    // Both wait in the primary's inbox then.
+    std::thread::sleep(Duration::from_millis(100));
+    worker.send(lane);
+    std::thread::sleep(Duration::from_millis(100));
+    let (items, left) = primary.agent.take();
+    assert!(matches!(items.last(), Some(Item::Notice(Notice::Finishing))), "{items:?}");
+    assert!(left);
+    primary.agent.finish_lanes();
+    let closed = worker.until_notice("the end of the lane", |notice| match notice {
+        Notice::LaneClosed { written, accepted, .. } => Some((*written, *accepted)),
+        _ => None,
+    });
+    assert_eq!(closed, (2, Some(1)));
+}
+
+#[test]
 fn a_folder_that_is_removed_and_made_anew_does_not_make_two_primaries() {
     let runtime = tempfile::tempdir().unwrap();
     let mut first = Member::start(options(runtime.path()));
