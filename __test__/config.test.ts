@@ -11,13 +11,15 @@ function refusal(raw: unknown): ProcessAgentError {
 }
 
 describe('the configuration', () => {
-  it('has a default for everything but the group and the folder', () => {
+  it('has a default for everything that does not depend on the process', () => {
     expect(resolveConfig(undefined)).toEqual({
       candidate: true,
       readyTimeout: 25_000,
       stopTimeout: 1_200,
       maxPayload: 64 * 1024 * 1024,
       maxPending: 10_000,
+      maxPendingBytes: 256 * 1024 * 1024,
+      primary: { maxBlocked: 30_000, onFrozen: 'wait' },
     });
     expect(resolveConfig({})).toEqual(resolveConfig(undefined));
   });
@@ -58,6 +60,12 @@ describe('the configuration', () => {
     ['maxPayload', 1024 ** 3 + 1, 'a whole number of bytes from 1 to 1073741824'],
     ['maxPending', null, 'processAgent.maxPending is null;'],
     ['maxPending', 10n, 'processAgent.maxPending is 10n;'],
+    ['maxPendingBytes', 0, 'processAgent.maxPendingBytes is 0;'],
+    ['primary', 'wait', 'processAgent.primary is "wait"; it must be an object.'],
+    ['primary', { maxBlocked: 5 }, 'processAgent.primary.maxBlocked is 5; it must be a whole number of milliseconds'],
+    ['primary', { onFrozen: 'die' }, `processAgent.primary.onFrozen is "die"; it must be 'wait' or 'kill'.`],
+    ['primary', { maxblocked: 500 }, 'Did you mean processAgent.primary.maxBlocked?'],
+    ['strictCopy', true, `processAgent.strictCopy is true; it must be 'off', 'warn' or 'error'.`],
   ])('refuses %s: %p', (key, value, message) => {
     const err = refusal({ [key]: value });
     expect(err.code).toBe('ERR_AGENT_CONFIG');
