@@ -14,12 +14,23 @@ export interface CallTarget {
   method: DecoratedMethod;
 }
 
-interface Entry extends CallTarget {
+/** One thing that is called by a name, from other processes. */
+export interface Names {
   /** The name that is enough as long as no other class has it. */
   bare: string;
   /** With the source path, or what else tells the class apart; the same as `bare` where there is nothing. */
   qualified: string;
 }
+
+type Entry = CallTarget & Names;
+
+/**
+ * What the names of other things than `@RunInPrimary()` methods begin with, so that none is ever taken for another:
+ * handlers, `@RunInAll()` methods, and methods of classes for `inAll()`.
+ */
+export const PREFIX = { handler: '#', all: '*', inAll: '&' } as const;
+
+const RESERVED = /^[#*&]/;
 
 export class WireNames {
   readonly #container: ApplicationContext;
@@ -56,7 +67,7 @@ export class WireNames {
     if (name === undefined) {
       throw new ProcessAgentError(
         'ERR_AGENT_UNKNOWN_METHOD',
-        `${cls.name}.${method.key} can't be called in the primary: the application's container does not know the ` +
+        `${cls.name}.${method.key} can't be called in another process: the application's container does not know the ` +
           `class ${cls.name}. Put @Provide() on it and have it loaded, or bind it.`,
         { outcome: 'not-sent' },
       );
@@ -73,7 +84,7 @@ export class WireNames {
     if (!found) {
       throw new ProcessAgentError(
         'ERR_AGENT_UNKNOWN_METHOD',
-        `The primary (pid ${process.pid}) knows no method '${name}'. ` +
+        `Pid ${process.pid} knows no method '${name}'. ` +
           'It may run another version of the application, or may not have loaded the class.',
         { outcome: 'not-sent' },
       );
@@ -91,14 +102,8 @@ export class WireNames {
     if (bare.length > 0) {
       return unique(name, bare);
     }
-    const qualified = this.#entries.filter(each => each.qualified === name);
-    if (qualified.length > 0) {
-      return unique(name, qualified);
-    }
-    // The caller told classes apart by path, and here there are no paths (a bundle): one class of the name will do.
-    // Where the paths are known they differ, and another class of that name is not the one that was meant.
-    const withoutPath = this.#entries.filter(each => each.qualified === each.bare && isQualified(name, each.bare));
-    return withoutPath.length > 0 ? unique(name, withoutPath) : undefined;
+    const others = qualifiedAs(name, this.#entries);
+    return others.length > 0 ? unique(name, others) : undefined;
   }
 
   #rebuild(): boolean {
@@ -136,27 +141,43 @@ export class WireNames {
 
 function entriesOf(bound: BoundClass, baseDir: string): Entry[] {
   const entries: Entry[] = [];
-  // '#' begins the names of handlers.
-  const provideId = bound.provideId?.startsWith('#') ? undefined : bound.provideId;
-  const className = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`;
-  const path = bound.srcPath && sourcePath(baseDir, bound.srcPath);
+  const cls = namesOfClass(bound, baseDir);
   for (const [key, [method, ...overridden]] of methodsOf(bound.cls)) {
     const given = method.options.name;
-    const bare = given ?? `${provideId ?? className}.${key}`;
+    const bare = given ?? `${cls.bare}.${key}`;
     // A given name repeats when two classes inherit the method: then the class tells them apart.
-    const qualified = given
-      ? `${given}@${path ? `${path}:` : ''}${className}`
-      : path
-        ? `${provideId ?? className}@${path}.${key}`
-        : bare;
-    entries.push({ bound, method, bare, qualified });
+    const qualified = given ? `${given}@${cls.path ? `${cls.path}:` : ''}${cls.name}` : `${cls.qualified}.${key}`;
+    const add = (each: DecoratedMethod, depth: string) => {
+      const prefix = each.kind === 'all' ? PREFIX.all : '';
+      entries.push({ bound, method: each, bare: prefix + bare + depth, qualified: prefix + qualified + depth });
+    };
+    add(method, '');
     // Reached by `super.method()` from a method that isn't decorated itself.
     overridden.forEach((each, index) => {
-      const depth = `^${index + 1}`;
-      entries.push({ bound, method: each, bare: bare + depth, qualified: qualified + depth });
+      add(each, `^${index + 1}`);
     });
   }
   return entries;
+}
+
+/** The names of a class, and what they are made of. */
+export function namesOfClass(bound: BoundClass, baseDir: string): Names & { name: string; path: string | undefined } {
+  const name = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`;
+  const path = bound.srcPath && sourcePath(baseDir, bound.srcPath);
+  const bare = bound.provideId === undefined || RESERVED.test(bound.provideId) ? name : bound.provideId;
+  return { name, path, bare, qualified: path ? `${bare}@${path}` : bare };
+}
+
+/**
+ * Which of `entries` a name means that isn't bare here: the one of that path. A caller may tell classes apart by path
+ * where here are no paths (a bundle): one class of the name will do. Where the paths are known they differ, and another
+ * class of that name is not the one that was meant.
+ */
+function qualifiedAs(name: string, entries: Entry[]): Entry[] {
+  const qualified = entries.filter(each => each.qualified === name);
+  return qualified.length > 0
+    ? qualified
+    : entries.filter(each => each.qualified === each.bare && isQualified(name, each.bare));
 }
 
 /** The same for `src/a/b.ts` under ts-node and `dist/a/b.js` after a build: the base folder is already one of them. */

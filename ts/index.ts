@@ -2,6 +2,7 @@ import { announceToWorkers } from './environment';
 
 export { ProcessAgentConfiguration as Configuration } from './configuration';
 export { OnlyInPrimary } from './decorator/onlyInPrimary';
+export { RunInAll } from './decorator/runInAll';
 export { RunInPrimary } from './decorator/runInPrimary';
 export type { AgentErrorCode, CallOutcome } from './errors';
 export { ProcessAgentError, registerError } from './errors';
@@ -12,6 +13,7 @@ export type {
   Deployment,
   Explanation,
   GatherOptions,
+  InAll,
   Member,
   MemberOutcome,
   PrimaryConfig,

@@ -3,54 +3,67 @@
  * container, so that two applications of one process never share one.
  */
 import { EventEmitter } from 'node:events';
-import { type ResolvedConfig, resolveConfig } from './config';
-import { isDecorated, readableName } from './decorator/registry';
+import { types } from 'node:util';
+import { threadId } from 'node:worker_threads';
+import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
+import { runUnder } from './current-call';
+import { type DecoratedMethod, isDecorated, readableName } from './decorator/registry';
 import { createEngine } from './engine';
-import type { Engine, EngineHost, EngineLogger } from './engine/engine';
+import type { AskingEngine, Engine, EngineHost, EngineLogger, Invocation } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
-import { type CallTarget, WireNames } from './identity';
-import type { AgentEvents, CallOptions } from './interface';
-import { type ApplicationContext, configurationOf, instanceOf, loggerOf, onObjectCreated } from './midway';
+import type { AgentEvents, Member } from './interface';
+import { type ApplicationContext, configurationOf, isDevelopment, loggerOf, onObjectCreated } from './midway';
+import { OwnInvocation } from './own-call';
 import type { Decision } from './role/decision';
 import { attach } from './route';
-import { state } from './state';
+import { state, VERSION } from './state';
+import { StrictCopy } from './strict';
+import { Targets } from './targets';
+import { Topics } from './topics';
+import { runInContext } from './tracing';
+import { Transfers } from './transfer';
 
-export type Handler = (...args: never[]) => unknown;
-
-/** Begins the names of handlers between processes; no method's name begins with it. */
-const HANDLER_PREFIX = '#';
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
 
 export class Membership implements EngineHost {
   /** What ProcessAgentService listens to: there from the first moment, unlike the engine. */
   readonly events = new EventEmitter<AgentEvents>();
   readonly logger: EngineLogger;
-  readonly wantsInvocations = false;
+  /** Set when there is a ProcessAgentService: only through it can somebody ask for the current call. */
+  wantsInvocations = false;
+  readonly targets: Targets;
+  readonly topics: Topics;
+  readonly transfers: Transfers;
   phase: 'new' | 'starting' | 'live' | 'closed' = 'new';
   /** Settles when the start has succeeded or failed. */
   started: Promise<void> | undefined;
   config: ResolvedConfig | undefined;
   decision: Decision | undefined;
+  /** `undefined` when it is off. */
+  strict: StrictCopy | undefined;
   /** The 1st, 2nd, ... concurrently live application of this process in the same deployment. */
   #ordinal = 1;
   #engine: Engine | undefined;
-  #names: WireNames | undefined;
   #closing: Promise<void> | undefined;
   #endMeeting: (() => void) | undefined;
   readonly #container: ApplicationContext;
-  readonly #handlers = new Map<string, Handler>();
-  readonly #singletons = new Map<CallTarget['bound'], object>();
 
   constructor(container: ApplicationContext) {
     this.#container = container;
     this.logger = loggerOf(container);
+    this.targets = new Targets(container);
+    this.topics = new Topics(this.logger);
+    this.transfers = new Transfers(this.logger, () => ({
+      takeOver: this.config?.readyTimeout ?? DEFAULTS.readyTimeout,
+      giveUp: this.config?.stopTimeout ?? DEFAULTS.stopTimeout,
+    }));
   }
 
   /** The engine, once started. Throws `ERR_AGENT_NOT_STARTED` or `ERR_AGENT_CLOSED`. */
-  get engine(): Engine {
+  get engine(): AskingEngine {
     if (this.#engine && this.phase !== 'closed') {
-      return this.#engine;
+      return this.#engine as AskingEngine;
     }
     throw this.phase === 'closed'
       ? new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has been closed.', { outcome: 'not-sent' })
@@ -67,8 +80,8 @@ export class Membership implements EngineHost {
     return this.#engine?.epoch ?? 0;
   }
 
-  get names(): WireNames {
-    return this.#names as WireNames;
+  get tenure(): AbortSignal | undefined {
+    return this.#engine?.tenure;
   }
 
   /** Joins the group. Resolves after the election; what fails leaves nothing behind. */
@@ -99,63 +112,40 @@ export class Membership implements EngineHost {
     return this.#closing;
   }
 
-  handle(name: string, handler: Handler): void {
-    if (typeof name !== 'string' || name === '' || name.length > 200) {
-      throw new ProcessAgentError('ERR_AGENT_CONFIG', 'handle(): a name is a string of 1 to 200 characters.');
+  /** Runs what another member has called, or has asked of all, in this process. */
+  invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown {
+    if (!invocation) {
+      return this.targets.run(name, args);
     }
-    if (typeof handler !== 'function') {
-      throw new ProcessAgentError('ERR_AGENT_CONFIG', `handle('${name}'): the second argument must be a function.`);
-    }
-    if (this.#handlers.has(name)) {
-      throw new ProcessAgentError('ERR_AGENT_AMBIGUOUS', `handle('${name}'): there is a handler of this name already.`);
-    }
-    this.#handlers.set(name, handler);
+    const run = () => this.targets.run(name, args);
+    const within = this.wantsInvocations ? () => runUnder(invocation, run) : run;
+    return invocation.carrier ? runInContext(invocation.carrier, within) : within();
   }
 
-  async callHandler(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
-    await this.started;
-    const wireName = HANDLER_PREFIX + name;
-    return this.engine.role === 'primary' ? this.invoke(wireName, args) : this.engine.call(wireName, args, options);
+  /** For what this process runs as others would run it in another member. */
+  ownInvocation(): OwnInvocation {
+    const { self, epoch, tenure } = this.engine;
+    return new OwnInvocation(self ?? this.#unknownSelf(), epoch, tenure);
   }
 
-  /** Runs a call of another member, in this process. */
-  invoke(name: string, args: unknown[]): unknown {
-    if (name.startsWith(HANDLER_PREFIX)) {
-      const handler = this.#handlers.get(name.slice(HANDLER_PREFIX.length));
-      if (!handler) {
-        throw new ProcessAgentError(
-          'ERR_AGENT_UNKNOWN_METHOD',
-          `The primary (pid ${process.pid}) has no handler '${name.slice(1)}': handle() was not called there.`,
-          { outcome: 'not-sent' },
-        );
-      }
-      return handler(...(args as never[]));
-    }
-    const target = this.names.resolve(name);
-    const singleton = this.#singletons.get(target.bound);
-    // The original, not the method that the object has: aspects ran in the caller.
-    return singleton ? target.method.original.apply(singleton, args as never[]) : this.#invokeOnNew(target, args);
+  deliver(topic: string, data: () => unknown, from: Member): void {
+    this.topics.deliver(topic, data, from);
   }
 
-  deliver(): void {}
+  takeOver(state: unknown, epoch: number): void | Promise<void> {
+    return this.transfers.takeOver(state, epoch);
+  }
 
-  takeOver(): void {}
-
-  giveUp(): undefined {}
-
-  async #invokeOnNew(target: CallTarget, args: unknown[]): Promise<unknown> {
-    const instance = await instanceOf(this.#container, target.bound);
-    if (target.bound.singleton) {
-      this.#singletons.set(target.bound, instance);
-    }
-    return target.method.original.apply(instance, args as never[]);
+  giveUp(): Promise<unknown> {
+    return this.transfers.giveUp();
   }
 
   async #start(): Promise<void> {
     try {
       this.config = resolveConfig(configurationOf(this.#container));
-      this.#names = new WireNames(this.#container);
+      this.targets.read();
       this.decision = this.#decide();
+      this.#beStrict(this.config.strictCopy ?? (isDevelopment(this.#container) ? 'warn' : 'off'));
       this.phase = 'starting';
       state.memberships.push(this);
       onObjectCreated(this.#container, instance => {
@@ -201,7 +191,9 @@ export class Membership implements EngineHost {
       state.memberships.splice(index, 1);
     }
     state.hasClosed ||= lived;
-    this.#singletons.clear();
+    this.targets.clear();
+    this.topics.clear();
+    this.#beStrict('off');
     this.#endMeeting?.();
     try {
       await this.#engine?.close();
@@ -233,7 +225,32 @@ export class Membership implements EngineHost {
     };
   }
 
+  #beStrict(mode: 'off' | 'warn' | 'error'): void {
+    const before = this.strict;
+    this.strict = mode === 'off' ? undefined : new StrictCopy(mode, this.logger);
+    state.strict += Number(this.strict !== undefined) - Number(before !== undefined);
+  }
+
+  /** Of an engine that does not say which member this process is. */
+  #unknownSelf(): Member {
+    const startedAt = Math.round(Date.now() - process.uptime() * 1000);
+    return {
+      id: 0,
+      pid: process.pid,
+      threadId,
+      role: this.role ?? 'worker',
+      deployment: this.decision?.deployment ?? 'standalone',
+      state: 'ready',
+      joinedAt: startedAt,
+      startedAt,
+      version: VERSION,
+      candidate: this.config?.candidate ?? true,
+      lagMs: 0,
+    };
+  }
+
   #forwardEvents(engine: Engine): void {
+    engine.events.on('worker', () => this.transfers.end());
     for (const event of EVENTS) {
       engine.events.on(event, (...args: unknown[]) => {
         (this.events as EventEmitter).emit(event, ...args);
@@ -245,11 +262,7 @@ export class Membership implements EngineHost {
     if (this.decision?.warning) {
       this.logger.warn('[process-agent] %s', this.decision.warning);
     }
-    const plain = this.names.methods().filter(method => {
-      const type: unknown = Reflect.getMetadata?.('design:returntype', method.owner, method.key);
-      // Without an annotation nothing is known: `undefined`, or Object for an interface.
-      return typeof type === 'function' && type.name !== 'Promise' && type !== Object && !('then' in type.prototype);
-    });
+    const plain = this.targets.names.methods().filter(returnsPlainValue);
     if (plain.length > 0) {
       this.logger.warn(
         '[process-agent] %s: declared with @RunInPrimary() and not to return a Promise, which they do return in ' +
@@ -258,6 +271,21 @@ export class Membership implements EngineHost {
       );
     }
   }
+}
+
+/** Whether a method is declared to return what only the primary can return as it is. */
+function returnsPlainValue({ kind, owner, key, original }: DecoratedMethod): boolean {
+  if (kind !== 'primary' || types.isGeneratorFunction(original)) {
+    return false;
+  }
+  const type: unknown = Reflect.getMetadata?.('design:returntype', owner, key);
+  // Without an annotation nothing is known: `undefined`, or Object for an interface.
+  return (
+    typeof type === 'function' &&
+    type.name !== 'Promise' &&
+    type !== Object &&
+    !('then' in type.prototype || Symbol.asyncIterator in type.prototype)
+  );
 }
 
 function announceChange(): void {

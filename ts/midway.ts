@@ -6,6 +6,7 @@ import {
   getProviderId,
   type IMidwayGlobalContainer,
   MidwayConfigService,
+  MidwayEnvironmentService,
   MidwayFrameworkService,
   MidwayInformationService,
   MidwayLifeCycleService,
@@ -110,6 +111,11 @@ export function baseDirOf(container: ApplicationContext): string {
 /** What the user wrote under `processAgent`. */
 export function configurationOf(container: ApplicationContext): unknown {
   return container.get(MidwayConfigService).getConfiguration('processAgent');
+}
+
+/** Whether Midway's environment is one of developers: `local`, `test` or `unittest`. */
+export function isDevelopment(container: ApplicationContext): boolean {
+  return container.get(MidwayEnvironmentService).isDevelopmentEnvironment();
 }
 
 /**

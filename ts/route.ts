@@ -2,12 +2,15 @@
  * Where a decorated method runs: here, or in the primary. Every call of every decorated method asks, so the answer in
  * the primary costs a few nanoseconds: one property of the object, and the engine's role.
  */
+
+import { snapshot } from './copy';
 import { classOf, type DecoratedMethod, readableName } from './decorator/registry';
 import { decideNow, hasForked } from './environment';
 import { ProcessAgentError } from './errors';
 import type { Membership } from './membership';
 import { groupOfStartingApplication } from './midway';
 import { state } from './state';
+import { withCarrier } from './tracing';
 
 // A property and not a WeakMap, which takes 50 times as long to ask. Registered for other copies of this package.
 const MEMBERSHIP: unique symbol = Symbol.for('@midwayjs/process-agent:membership:1') as never;
@@ -40,9 +43,15 @@ export function isElsewhere(self: unknown): boolean | undefined {
   return membership.phase === 'starting' ? undefined : !membershipRunsHere(membership);
 }
 
-/** Resolves when the application of `self` has been through its election; rejects as a call would. */
-export async function whenElected(self: unknown, method: Named): Promise<void> {
-  await liveMembership(self, method);
+/**
+ * Whether the process of `self` is alone, with nobody to ask and no group: without an application, or before or after
+ * the life of a standalone one.
+ */
+export function isAlone(self: unknown): boolean {
+  const membership = membershipFor(self);
+  return membership
+    ? membership.phase !== 'live' && isStandaloneApplication(membership)
+    : state.memberships.every(isStandaloneApplication) && isStandalone(groupOfStartingApplication());
 }
 
 /** Runs a decorated method in the primary, which is not this process, or not known yet. */
@@ -53,19 +62,27 @@ export function callPrimary(method: DecoratedMethod, self: unknown, args: unknow
 }
 
 async function callWhenLive(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
+  // What is sent is what the caller has passed, not what has become of it by then.
+  const copy = snapshot(args, 'args');
   const membership = await liveMembership(self, method);
-  return membershipRunsHere(membership)
-    ? method.original.apply(self, args as never[])
-    : await send(membership, method, self, args);
+  return membershipRunsHere(membership) ? runHere(method, self, args) : await send(membership, method, self, copy());
 }
 
 function send(membership: Membership, method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
   try {
-    const name = membership.names.nameOf(classOf(self, method), method);
-    return membership.engine.call(name, args, method.options);
+    const name = membership.targets.names.nameOf(classOf(self, method), method);
+    return membership.engine.call(name, args, withCarrier(method.options));
   } catch (err) {
     return Promise.reject(err);
   }
+}
+
+/** Runs a decorated method where `runsHere`: with `strictCopy`, if its object belongs to an application that says so. */
+export function runHere(method: DecoratedMethod, self: unknown, args: unknown[]): unknown {
+  const strict = (self as Attached | null | undefined)?.[MEMBERSHIP]?.strict;
+  return strict
+    ? strict.run(readableName(method), args, () => method.original.apply(self, args as never[]))
+    : method.original.apply(self, args as never[]);
 }
 
 export type Named = Pick<DecoratedMethod, 'owner' | 'key'>;
@@ -74,8 +91,12 @@ function membershipRunsHere(membership: Membership): boolean {
   return (
     membership.role === 'primary' ||
     // Before the election and after the end, a process that is alone runs what it would run without this package.
-    (membership.phase !== 'live' && membership.decision?.deployment === 'standalone' && isStandalone(undefined))
+    (membership.phase !== 'live' && isStandaloneApplication(membership))
   );
+}
+
+function isStandaloneApplication(membership: Membership): boolean {
+  return membership.decision?.deployment === 'standalone' && isStandalone(undefined);
 }
 
 /** For an object that no application's container made: the only application, or the environment, decides. */
@@ -84,7 +105,7 @@ function strangerRunsHere(): boolean {
   return memberships.length > 0 ? memberships.every(membershipRunsHere) : isStandalone(groupOfStartingApplication());
 }
 
-function membershipFor(self: unknown): Membership | undefined {
+export function membershipFor(self: unknown): Membership | undefined {
   const attached = (self as Attached | null | undefined)?.[MEMBERSHIP];
   return attached ?? (state.memberships.length === 1 ? state.memberships[0] : undefined);
 }
@@ -99,8 +120,8 @@ function isStandalone(group: string | undefined): boolean {
   return cached.standalone;
 }
 
-/** Waits for an application to start, bounded. */
-async function liveMembership(self: unknown, method: Named): Promise<Membership> {
+/** Waits for the application of `self` to have been through its election, bounded; rejects as a call would. */
+export async function liveMembership(self: unknown, method: Named): Promise<Membership> {
   const timeout = membershipFor(self)?.config?.readyTimeout ?? defaultReadyTimeout();
   const deadline = Date.now() + timeout;
   for (;;) {

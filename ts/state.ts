@@ -22,6 +22,8 @@ interface SharedState {
   readonly byContainer: WeakMap<object, Membership>;
   /** Whether an application of this process has lived and been closed. */
   hasClosed: boolean;
+  /** How many of the applications want their local calls checked (`strictCopy`). */
+  strict: number;
   /** Called when an application joins or leaves. */
   readonly listeners: Set<() => void>;
 }
@@ -37,6 +39,7 @@ function shareState(): SharedState {
     memberships: [],
     byContainer: new WeakMap(),
     hasClosed: false,
+    strict: 0,
     listeners: new Set(),
   };
   const first = shared[KEY];

@@ -1,6 +1,6 @@
-import { isElsewhere, runsHere, whenElected } from '../route';
+import { isElsewhere, liveMembership, runsHere } from '../route';
 import { markDecorated } from './registry';
-import { checkFactory, checkMethod, isAsync, replace } from './wrap';
+import { checkFactory, checkMethod, isAsync, replace, returnsPromise } from './wrap';
 
 /** The decorator of `@OnlyInPrimary()`: any method; elsewhere it returns `undefined`, or a promise of it. */
 export type OnlyInPrimaryDecorator = (
@@ -26,7 +26,7 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
           return original.apply(this, args);
         }
         if (isElsewhere(this) === undefined) {
-          await whenElected(this, decorated);
+          await liveMembership(this, decorated);
           return runsHere(this) ? original.apply(this, args) : undefined;
         }
         return undefined;
@@ -36,9 +36,7 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
           return original.apply(this, args);
         }
         // A caller of a method that returns a promise goes on with `.then`.
-        return Reflect.getMetadata?.('design:returntype', decorated.owner, decorated.key)?.name === 'Promise'
-          ? asynchronous.apply(this, args)
-          : undefined;
+        return returnsPromise(decorated) ? asynchronous.apply(this, args) : undefined;
       },
     };
     markDecorated(decorated.owner);

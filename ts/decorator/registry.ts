@@ -1,23 +1,30 @@
 /** Which methods are decorated, kept on the prototypes that declare them. */
+import { ProcessAgentError } from '../errors';
 import type { RunInPrimaryOptions } from '../interface';
 
 // biome-ignore lint/complexity/noBannedTypes: a class of the user's, of which only the prototype and name matter.
 export type AnyClass = Function & { prototype: object };
 export type AnyMethod = (this: unknown, ...args: never[]) => unknown;
 
-/** One method under `@RunInPrimary()`. */
+/** Where a decorated method runs: `@RunInPrimary()`, or `@RunInAll()`. */
+export type MethodKind = 'primary' | 'all';
+
+export const DECORATORS: Record<MethodKind, string> = { primary: 'RunInPrimary', all: 'RunInAll' };
+
+/** One method under `@RunInPrimary()` or `@RunInAll()`. */
 export interface DecoratedMethod {
+  readonly kind: MethodKind;
   /** The prototype that declares it. */
   readonly owner: object;
   readonly key: string;
-  /** The method as the user wrote it: what runs in the primary for a caller elsewhere. */
+  /** The method as the user wrote it: what runs for a caller in another process. */
   readonly original: AnyMethod;
   readonly options: RunInPrimaryOptions;
 }
 
 // Registered symbols, because a second copy of this package in the process must see the same methods. The number
 // changes with the shape of what is kept.
-const METHODS = Symbol.for('@midwayjs/process-agent:methods:1');
+const METHODS = Symbol.for('@midwayjs/process-agent:methods:2');
 const MARK = Symbol.for('@midwayjs/process-agent:decorated:1');
 
 interface Marked {
@@ -25,16 +32,24 @@ interface Marked {
   [MARK]?: true;
 }
 
+/** Throws `ERR_AGENT_DECORATOR` when the method is decorated already. */
 export function registerMethod(method: DecoratedMethod): void {
   const owner = method.owner as Marked;
   if (!Object.hasOwn(owner, METHODS)) {
     Object.defineProperty(owner, METHODS, { value: new Map() });
   }
+  const decorator = `@${DECORATORS[method.kind]}()`;
+  const other = owner[METHODS]?.get(method.key);
+  if (other) {
+    throw new ProcessAgentError(
+      'ERR_AGENT_DECORATOR',
+      other.kind === method.kind
+        ? `${decorator} stands twice on ${readableName(method)}.`
+        : `${decorator} stands on ${readableName(method)}, as @${DECORATORS[other.kind]}() does: only one of them can.`,
+    );
+  }
   owner[METHODS]?.set(method.key, method);
-}
-
-export function isRegistered(owner: object, key: string): boolean {
-  return Object.hasOwn(owner, METHODS) && ((owner as Marked)[METHODS]?.has(key) ?? false);
+  markDecorated(owner);
 }
 
 /** Notes that instances of this prototype ask which application they belong to. */

@@ -1,10 +1,12 @@
-import { ProcessAgentError } from '../errors';
 import type { RunInPrimaryOptions } from '../interface';
-import { callPrimary, runsHere } from '../route';
-import { type DecoratedMethod, isRegistered, markDecorated, registerMethod } from './registry';
-import { checkFactory, checkMethod, isAsync, replace } from './wrap';
+import { BOOLEAN, checkOptions, type OptionRule, TIMEOUT } from '../options';
+import { callPrimary, runHere, runsHere } from '../route';
+import { state } from '../state';
+import { iterable, streamOf } from '../stream';
+import { type AnyMethod, type DecoratedMethod, readableName, registerMethod } from './registry';
+import { checkFactory, checkMethod, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
 
-/** What `@RunInPrimary()` and `@OnlyInPrimary()` are, to the compiler. */
+/** What `@RunInPrimary()` is, to the compiler. */
 export interface PrimaryMethodDecorator {
   <T extends (...args: never[]) => Promise<unknown> | AsyncIterable<unknown>>(
     target: object,
@@ -15,66 +17,74 @@ export interface PrimaryMethodDecorator {
   (target: object, key: string | symbol, descriptor: PropertyDescriptor): void;
 }
 
-const OPTIONS = {
-  name: (value: unknown) =>
-    typeof value === 'string' && /^[^#]/.test(value) && value.length <= 200
-      ? undefined
-      : "a string of 1 to 200 characters that does not begin with '#'",
-  timeout: (value: unknown) =>
-    Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31
-      ? undefined
-      : 'a whole number of milliseconds from 1 to 2147483647',
-  idempotent: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
-} satisfies Record<keyof RunInPrimaryOptions, unknown>;
+const RULES: Record<keyof RunInPrimaryOptions, OptionRule> = {
+  name: {
+    allowed: "a string of 1 to 200 characters that does not begin with '#', '*' or '&'",
+    test: value => typeof value === 'string' && /^[^#*&]/.test(value) && value.length <= 200,
+  },
+  timeout: TIMEOUT,
+  idempotent: BOOLEAN,
+};
 
 /**
  * Runs the method in the group's primary, wherever it is called. In the primary itself, and in a process that is alone,
- * it runs as it is. Everywhere else it returns a promise of what it returned (or threw) there.
+ * it runs as it is. Everywhere else it returns a promise of what it returned (or threw) there; an async generator method
+ * returns an async generator of what it yielded there.
  */
 export function RunInPrimary(options: RunInPrimaryOptions = {}): PrimaryMethodDecorator {
   // biome-ignore lint/complexity/noArguments: the declared parameters hide that the parentheses are missing.
   checkFactory('RunInPrimary', arguments);
-  checkOptions(options);
+  checkOptions('@RunInPrimary()', 'ERR_AGENT_DECORATOR', options, RULES);
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     const decorated = checkMethod('RunInPrimary', target, key, descriptor);
-    if (isRegistered(decorated.owner, decorated.key)) {
-      throw new ProcessAgentError(
-        'ERR_AGENT_DECORATOR',
-        `@RunInPrimary() stands twice on ${target.constructor.name}.${decorated.key}.`,
-      );
-    }
-    const original = decorated.descriptor.value;
-    const method: DecoratedMethod = { owner: decorated.owner, key: decorated.key, original, options: { ...options } };
-    registerMethod(method);
-    markDecorated(decorated.owner);
-    // Async for async: Midway's aspects and pipes look. Methods of a literal, because a method has no `prototype`.
-    const { asynchronous, plain } = {
-      async asynchronous(this: unknown, ...args: never[]) {
-        // Awaited, so that the stack of an error shows who called.
-        return runsHere(this) ? original.apply(this, args) : await callPrimary(method, this, args);
-      },
-      plain(this: unknown, ...args: never[]) {
-        return runsHere(this) ? original.apply(this, args) : callPrimary(method, this, args);
-      },
+    const { owner, key: name } = decorated;
+    const method: DecoratedMethod = {
+      kind: 'primary',
+      owner,
+      key: name,
+      original: decorated.descriptor.value,
+      options: { ...options },
     };
-    replace(decorated, isAsync(original) ? asynchronous : plain);
+    registerMethod(method);
+    replace(decorated, wrapperOf(method));
   };
 }
 
-function checkOptions(options: RunInPrimaryOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new ProcessAgentError('ERR_AGENT_DECORATOR', '@RunInPrimary() takes an object of options, or nothing.');
+/** Async for async: Midway's aspects and pipes look. Methods of a literal, because a method has no `prototype`. */
+function wrapperOf(method: DecoratedMethod): AnyMethod {
+  const { original } = method;
+  const { asynchronous, streaming, plain, undeclared } = {
+    async asynchronous(this: unknown, ...args: never[]) {
+      if (runsHere(this)) {
+        return state.strict > 0 ? runHere(method, this, args) : original.apply(this, args);
+      }
+      // Awaited, so that the stack of an error shows who called.
+      return await callPrimary(method, this, args);
+    },
+    async *streaming(this: unknown, ...args: never[]) {
+      return yield* runsHere(this)
+        ? (runHere(method, this, args) as AsyncGenerator)
+        : streamOf(readableName(method), () => callPrimary(method, this, args));
+    },
+    plain(this: unknown, ...args: never[]) {
+      if (runsHere(this)) {
+        return state.strict > 0 ? runHere(method, this, args) : original.apply(this, args);
+      }
+      return callPrimary(method, this, args);
+    },
+    /** Not declared to return a promise: whoever loops over what it returns can do so with the promise, too. */
+    undeclared(this: unknown, ...args: never[]) {
+      if (runsHere(this)) {
+        return state.strict > 0 ? runHere(method, this, args) : original.apply(this, args);
+      }
+      return iterable(readableName(method), callPrimary(method, this, args));
+    },
+  };
+  if (isAsyncGenerator(original)) {
+    return streaming;
   }
-  for (const [key, value] of Object.entries(options)) {
-    if (!Object.hasOwn(OPTIONS, key)) {
-      throw new ProcessAgentError(
-        'ERR_AGENT_DECORATOR',
-        `@RunInPrimary() has no option '${key}'. Options: ${Object.keys(OPTIONS).join(', ')}.`,
-      );
-    }
-    const allowed = value === undefined ? undefined : OPTIONS[key as keyof typeof OPTIONS](value);
-    if (allowed) {
-      throw new ProcessAgentError('ERR_AGENT_DECORATOR', `@RunInPrimary(): ${key} must be ${allowed}.`);
-    }
+  if (isAsync(original)) {
+    return asynchronous;
   }
+  return returnsPromise(method) ? plain : undeclared;
 }

@@ -51,8 +51,18 @@ export function checkFactory(decorator: string, args: ArrayLike<unknown>): void 
   }
 }
 
+/** Also of an async generator. */
 export function isAsync(method: AnyMethod): boolean {
   return types.isAsyncFunction(method);
+}
+
+export function isAsyncGenerator(method: AnyMethod): boolean {
+  return types.isGeneratorFunction(method) && types.isAsyncFunction(method);
+}
+
+/** Whether a method is declared to return a promise, as far as the compiler has told. */
+export function returnsPromise({ owner, key }: { owner: object; key: string }): boolean {
+  return Reflect.getMetadata?.('design:returntype', owner, key)?.name === 'Promise';
 }
 
 /** Puts `replacement` into the descriptor, with all that can be seen of the original: name, length, own properties. */

@@ -55,6 +55,9 @@ export interface EngineLogger {
   error(message: string, ...args: unknown[]): void;
 }
 
+/** An engine that can ask all members, and tell them. */
+export type AskingEngine = Engine & Required<Pick<Engine, 'gather' | 'publish'>>;
+
 /**
  * What joins the members of a group. Nothing above an engine knows about sockets, locks or the native binding.
  * `StandaloneEngine` is a group of one; `LocalEngine` joins processes of one host.
@@ -75,6 +78,8 @@ export interface Engine {
   ready(timeout?: number): Promise<void>;
   /** While this process is primary: aborted when it stops to be. */
   readonly tenure?: AbortSignal;
+  /** This process as a member: of calls that it makes of itself. */
+  readonly self?: Member;
   /**
    * Runs `name` in the primary. Never called while `role` is `primary`: the caller runs it locally then. Gives an async
    * generator when the method returned an async iterable.

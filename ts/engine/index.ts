@@ -18,15 +18,15 @@ export function createEngine(
   host: EngineHost,
   decideAgain?: (hasThreads: boolean) => Decision,
 ): Engine {
-  const join = (decided: Decision): Engine =>
+  const join = (decided: Decision, served: EngineHost): Engine =>
     decided.deployment === 'standalone'
-      ? new StandaloneEngine(decided, config)
-      : createLocalEngine(decided, config, host);
+      ? new StandaloneEngine(decided, config, served)
+      : createLocalEngine(decided, config, served);
   if (!decideAgain || !isMainThread || !MAY_FORK.has(decision.deployment)) {
-    return join(decision);
+    return join(decision, host);
   }
   const { UpgradingEngine } = require('./upgrade') as typeof import('./upgrade');
-  return new UpgradingEngine(decision, decideAgain, join, host.logger);
+  return new UpgradingEngine(decision, decideAgain, join, host);
 }
 
 function createLocalEngine(decision: Decision, config: ResolvedConfig, host: EngineHost): Engine {

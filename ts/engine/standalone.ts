@@ -1,31 +1,60 @@
 /** A group of one: no binary, thread, file or timer. */
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
+import { decode, encode } from '../codec';
 import type { ResolvedConfig } from '../config';
 import { ProcessAgentError } from '../errors';
-import type { AgentEvents, Explanation, Member, Role } from '../interface';
+import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
-import type { Engine } from './engine';
+import type { AskingEngine, EngineGatherOptions, EngineHost } from './engine';
 
-export class StandaloneEngine implements Engine {
+export class StandaloneEngine implements AskingEngine {
   readonly group: string;
   readonly events = new EventEmitter<AgentEvents>();
   role: Role | undefined;
   epoch = 0;
   readonly #decision: Decision;
   readonly #config: ResolvedConfig;
+  readonly #host: EngineHost;
   #joinedAt = 0;
   #ready = false;
   #stopping = false;
 
-  constructor(decision: Decision, config: ResolvedConfig) {
+  readonly #tenure = new AbortController();
+
+  constructor(decision: Decision, config: ResolvedConfig, host: EngineHost) {
     this.#decision = decision;
     this.#config = config;
+    this.#host = host;
     this.group = decision.group;
   }
 
+  get tenure(): AbortSignal | undefined {
+    return this.role ? this.#tenure.signal : undefined;
+  }
+
+  get self(): Member {
+    return {
+      id: 1,
+      pid: process.pid,
+      threadId,
+      role: 'primary',
+      deployment: this.#decision.deployment,
+      state: this.#stopping ? 'leaving' : this.#ready ? 'ready' : 'starting',
+      joinedAt: this.#joinedAt,
+      startedAt: Math.round(Date.now() - process.uptime() * 1000),
+      version: VERSION,
+      candidate: this.#config.candidate,
+      lagMs: 0,
+    };
+  }
+
   async start(): Promise<void> {
+    await this.#host.takeOver(undefined, 1);
+    if (this.#tenure.signal.aborted) {
+      return;
+    }
     this.role = 'primary';
     this.epoch = 1;
     this.#joinedAt = Date.now();
@@ -48,21 +77,34 @@ export class StandaloneEngine implements Engine {
 
   async members(): Promise<Member[]> {
     this.#refuseWhenClosed();
-    return [
-      {
-        id: 1,
-        pid: process.pid,
-        threadId,
-        role: 'primary',
-        deployment: this.#decision.deployment,
-        state: this.#stopping ? 'leaving' : this.#ready ? 'ready' : 'starting',
-        joinedAt: this.#joinedAt,
-        startedAt: Math.round(Date.now() - process.uptime() * 1000),
-        version: VERSION,
-        candidate: this.#config.candidate,
-        lagMs: 0,
-      },
-    ];
+    return [this.self];
+  }
+
+  /** There is no lane, so nothing is encoded: `own` runs with what the caller has. */
+  async gather(name: string, _args: unknown[], { timeout, own }: EngineGatherOptions): Promise<MemberOutcome[]> {
+    this.#refuseWhenClosed();
+    const member = this.self;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const message = `${name}: pid ${member.pid} has not answered within ${timeout} ms.`;
+      const give = () => reject(new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome: 'unknown' }));
+      timer = setTimeout(give, timeout);
+    });
+    try {
+      return [{ member, status: 'fulfilled', value: await Promise.race([own(), late]) }];
+    } catch (reason) {
+      return [{ member, status: 'rejected', reason }];
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async publish(topic: string, data: unknown): Promise<void> {
+    this.#refuseWhenClosed();
+    const encoded = encode(data, 'data');
+    // As in a group: whoever publishes goes on before anybody hears of it.
+    await null;
+    this.#host.deliver(topic, () => decode(encoded), this.self);
   }
 
   explain(): Explanation {
@@ -84,6 +126,7 @@ export class StandaloneEngine implements Engine {
   async close(): Promise<void> {
     this.role = undefined;
     this.epoch = 0;
+    this.#tenure.abort(closed());
     this.events.removeAllListeners();
   }
 

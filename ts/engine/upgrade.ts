@@ -5,40 +5,39 @@
  */
 import type { Cluster } from 'node:cluster';
 import { EventEmitter } from 'node:events';
+import { snapshot } from '../copy';
 import { ProcessAgentError } from '../errors';
-import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
+import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
-import type { Engine, EngineLogger } from './engine';
+import type { AskingEngine, Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Invocation } from './engine';
 import { meetThreads } from './threads';
+
+type Join = (decision: Decision, host: EngineHost) => Engine;
 
 // The module is the cluster object itself, which its types deny.
 const cluster = require('node:cluster') as Cluster;
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
 
-export class UpgradingEngine implements Engine {
+export class UpgradingEngine implements AskingEngine {
   readonly events = new EventEmitter<AgentEvents>();
   readonly #decideAgain: (hasThreads: boolean) => Decision;
-  readonly #join: (decision: Decision) => Engine;
-  readonly #logger: EngineLogger;
+  readonly #join: Join;
+  readonly #host: EngineHost;
   #decision: Decision;
   #current: Engine;
   #upgrade: Promise<void> | undefined;
+  #upgrading = false;
   #failure: ProcessAgentError | undefined;
   #ready = false;
   #closed = false;
   #endMeeting: (() => void) | undefined;
 
-  constructor(
-    decision: Decision,
-    decideAgain: (hasThreads: boolean) => Decision,
-    join: (decision: Decision) => Engine,
-    logger: EngineLogger,
-  ) {
+  constructor(decision: Decision, decideAgain: (hasThreads: boolean) => Decision, join: Join, host: EngineHost) {
     this.#decision = decision;
     this.#decideAgain = decideAgain;
     this.#join = join;
-    this.#logger = logger;
-    this.#current = join(decision);
+    this.#host = host;
+    this.#current = join(decision, host);
     this.#forward(this.#current);
   }
 
@@ -52,6 +51,14 @@ export class UpgradingEngine implements Engine {
 
   get group(): string {
     return this.#current.group;
+  }
+
+  get tenure(): AbortSignal | undefined {
+    return this.#failure ? undefined : this.#current.tenure;
+  }
+
+  get self(): Member | undefined {
+    return this.#current.self;
   }
 
   async start(): Promise<void> {
@@ -70,8 +77,16 @@ export class UpgradingEngine implements Engine {
     return this.#joined().ready(timeout);
   }
 
-  call(name: string, args: unknown[], options?: CallOptions): Promise<unknown> {
+  call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
     return this.#failure ? Promise.reject(this.#failure) : this.#current.call(name, args, options);
+  }
+
+  gather(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]> {
+    return this.#whenJoined(args, 'args', (engine, sent) => engine.gather(name, sent, options));
+  }
+
+  publish(topic: string, data: unknown): Promise<void> {
+    return this.#whenJoined(data, 'data', (engine, sent) => engine.publish(topic, sent));
   }
 
   async members(): Promise<Member[]> {
@@ -120,14 +135,25 @@ export class UpgradingEngine implements Engine {
     this.#endMeeting = undefined;
   }
 
+  /** All members can be asked and told when this process has joined them; `value` is sent as it is now. */
+  async #whenJoined<V, R>(value: V, what: string, act: (engine: AskingEngine, value: V) => Promise<R>): Promise<R> {
+    if (!this.#upgrading) {
+      return act(this.#joined() as AskingEngine, value);
+    }
+    const copy = snapshot(value, what);
+    await this.#upgrade;
+    return act(this.#joined() as AskingEngine, copy());
+  }
+
   async #swap(hasThreads: boolean): Promise<void> {
+    this.#upgrading = true;
     try {
       const decision = this.#decideAgain(hasThreads);
       if (decision.groupKey === this.#decision.groupKey) {
         return;
       }
       this.#decision = decision;
-      const next = this.#join(decision);
+      const next = this.#join(decision, new UpgradeHost(this.#host, () => this.#current.role === 'primary'));
       try {
         await next.start();
       } catch (err) {
@@ -152,8 +178,10 @@ export class UpgradingEngine implements Engine {
         `This process forked cluster workers, or has threads with an application, and could not join their group: ${(err as Error)?.message ?? err}`,
         { outcome: 'not-sent', cause: err },
       );
-      this.#logger.error('[process-agent] %s', this.#failure.message);
+      this.#host.logger.error('[process-agent] %s', this.#failure.message);
       await this.#current.close();
+    } finally {
+      this.#upgrading = false;
     }
   }
 
@@ -164,7 +192,7 @@ export class UpgradingEngine implements Engine {
         (this.events as EventEmitter).emit(engine.role, { epoch: engine.epoch });
       }
     } catch (err) {
-      this.#logger.error('[process-agent] a listener has failed', err);
+      this.#host.logger.error('[process-agent] a listener has failed', err);
     }
   }
 
@@ -181,5 +209,40 @@ export class UpgradingEngine implements Engine {
         (this.events as EventEmitter).emit(event, ...args);
       });
     }
+  }
+}
+
+/**
+ * What the next engine sees of the application: if this process becomes primary again, it takes over from itself what
+ * it has kept in memory so far.
+ */
+class UpgradeHost implements EngineHost {
+  constructor(
+    private readonly host: EngineHost,
+    private readonly isPrimary: () => boolean,
+  ) {}
+
+  get wantsInvocations(): boolean {
+    return this.host.wantsInvocations;
+  }
+
+  get logger(): EngineHost['logger'] {
+    return this.host.logger;
+  }
+
+  invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown {
+    return this.host.invoke(name, args, invocation);
+  }
+
+  deliver(topic: string, data: () => unknown, from: Member): void {
+    this.host.deliver(topic, data, from);
+  }
+
+  async takeOver(state: unknown, epoch: number): Promise<void> {
+    await this.host.takeOver(state ?? (this.isPrimary() ? await this.host.giveUp() : undefined), epoch);
+  }
+
+  giveUp(): unknown {
+    return this.host.giveUp();
   }
 }

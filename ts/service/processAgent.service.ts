@@ -1,6 +1,20 @@
 import type { EventEmitter } from 'node:events';
-import { ApplicationContext, Provide, Scope, ScopeEnum } from '@midwayjs/core';
-import type { AgentEvents, CallOptions, Explanation, Member, Role } from '../interface';
+import { ApplicationContext, Init, Provide, Scope, ScopeEnum } from '@midwayjs/core';
+import { callHandler, gather, membersOf, publish } from '../calls';
+import { currentCall } from '../current-call';
+import type {
+  AgentEvents,
+  CallOptions,
+  CurrentCall,
+  Explanation,
+  GatherOptions,
+  InAll,
+  Member,
+  MemberOutcome,
+  Role,
+  ServiceClass,
+  TransferHooks,
+} from '../interface';
 import type { Membership } from '../membership';
 import type { ApplicationContext as Container } from '../midway';
 import { membershipOf } from '../state';
@@ -12,6 +26,12 @@ export class ProcessAgentService {
   /** @internal */
   @ApplicationContext()
   container!: Container;
+
+  /** @internal From now on somebody may ask for the current call. */
+  @Init()
+  expectQuestions(): void {
+    partOf(this).wantsInvocations = true;
+  }
 
   /** `undefined` before the election and after the application has left. */
   get role(): Role | undefined {
@@ -49,16 +69,58 @@ export class ProcessAgentService {
   }
 
   /**
-   * Registers what `call(name)` of any member runs when this process is primary. Do it in every process, at start:
+   * Registers what `call(name)` and `gather(name)` of any member run in this process. Do it in every process, at start:
    * any of them may become primary.
    */
   handle<A extends unknown[]>(name: string, fn: (...args: A) => unknown): void {
-    partOf(this).handle(name, fn);
+    partOf(this).targets.handlers.add(name, fn);
   }
 
   /** Runs the handler of that name in the primary. */
-  async call<T = unknown>(name: string, args: unknown[] = [], options?: CallOptions): Promise<T> {
-    return (await partOf(this).callHandler(name, args, options)) as T;
+  call<T = unknown>(name: string, args: unknown[] = [], options?: CallOptions): Promise<T> {
+    return callHandler(partOf(this), name, args, options) as Promise<T>;
+  }
+
+  /**
+   * Runs the handler of that name in every member, this process included, each with a copy of the arguments. One
+   * outcome for each; who has not answered within `timeout` (default 5,000 ms) is rejected.
+   */
+  gather<T = unknown>(name: string, args: unknown[] = [], options?: GatherOptions): Promise<MemberOutcome<T>[]> {
+    return gather(partOf(this), name, args, options) as Promise<MemberOutcome<T>[]>;
+  }
+
+  /** The methods of a class that the container provides, each of which runs in every member, on its own object. */
+  inAll<S extends object>(service: ServiceClass<S>, options?: GatherOptions): InAll<S> {
+    return membersOf(partOf(this), service, options) as InAll<S>;
+  }
+
+  /** The call that is being run for another member, or that this process has made of itself by name. */
+  currentCall(): CurrentCall | undefined {
+    return currentCall();
+  }
+
+  /** While this process is primary: aborted when it stops to be. Stop with it what only the primary may do. */
+  get tenure(): AbortSignal | undefined {
+    return partOf(this).tenure;
+  }
+
+  /** Tells every subscriber of the topic, in every member. Resolves when it has been passed on. */
+  publish(topic: string, data: unknown): Promise<void> {
+    return publish(partOf(this), topic, data);
+  }
+
+  /** Each listener gets a copy of its own. Returns what ends the subscription. */
+  subscribe<T = unknown>(topic: string, listener: (data: T, from: Member) => unknown): () => void {
+    return partOf(this).topics.subscribe(topic, listener);
+  }
+
+  /**
+   * Hands what a primary keeps in memory to the next one, under a name. Do it in every process, at start. Resolves when
+   * `onPrimary` has run, if this process is primary already. Calls wait until `onPrimary` has finished, so a call of a
+   * decorated method in it would wait for itself.
+   */
+  transfer<S = unknown>(name: string, hooks: TransferHooks<S>): Promise<void> {
+    return partOf(this).transfers.add(name, hooks as TransferHooks);
   }
 
   on<E extends keyof AgentEvents>(event: E, listener: (...args: AgentEvents[E]) => void): this {

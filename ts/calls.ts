@@ -1,0 +1,134 @@
+/** What ProcessAgentService asks of other members: calls of handlers, questions to all, and news. */
+import { callableMethods } from './class-names';
+import { decode, encode } from './codec';
+import { copyOf, snapshot } from './copy';
+import { runUnder } from './current-call';
+import type { AnyClass } from './decorator/registry';
+import { ProcessAgentError } from './errors';
+import { PREFIX } from './identity';
+import type { CallOptions, GatherOptions, MemberOutcome } from './interface';
+import type { Membership } from './membership';
+import { checkArgs, checkCallOptions, checkName, gatherTimeout } from './options';
+import { abortedError, bounded, type OwnInvocation } from './own-call';
+import { carrierOfNow, withCarrier } from './tracing';
+
+/** Runs a handler in the primary. */
+export function callHandler(
+  membership: Membership,
+  name: string,
+  args: unknown[],
+  options: CallOptions = {},
+): Promise<unknown> {
+  // Not async itself: arguments are encoded now, and each layer of promises costs.
+  try {
+    checkArgs('call', name, args);
+    checkCallOptions(options);
+    if (options.signal?.aborted) {
+      throw abortedError(name, options.signal, 'not-sent');
+    }
+    return membership.phase === 'live'
+      ? callNow(membership, name, args, options)
+      : callWhenStarted(membership, name, args, options);
+  } catch (err) {
+    return Promise.reject(err);
+  }
+}
+
+async function callWhenStarted(membership: Membership, name: string, args: unknown[], options: CallOptions) {
+  const copy = snapshot(args, 'args');
+  const begun = Date.now();
+  await bounded(name, options, 'not-sent', () => membership.started);
+  const left = options.timeout && Math.max(1, options.timeout - (Date.now() - begun));
+  return callNow(membership, name, membership.role === 'primary' ? args : copy(), { ...options, timeout: left });
+}
+
+function callNow(membership: Membership, name: string, args: unknown[], options: CallOptions): Promise<unknown> {
+  const wireName = PREFIX.handler + name;
+  if (membership.engine.role !== 'primary') {
+    return membership.engine.call(wireName, args, withCarrier(options));
+  }
+  const call = membership.ownInvocation();
+  const { strict } = membership;
+  const work = () => runUnder(call, () => membership.invoke(wireName, args, undefined));
+  const checked = () => (strict ? strict.run(`handler '${name}'`, args, work) : work());
+  return bounded(name, options, 'unknown', checked, reason => call.abort(reason)).finally(() => call.end());
+}
+
+/** Runs a handler in every member. */
+export async function gather(
+  membership: Membership,
+  name: string,
+  args: unknown[],
+  options: GatherOptions | undefined,
+): Promise<MemberOutcome[]> {
+  checkArgs('gather', name, args);
+  return ask(membership, () => PREFIX.handler + name, args, gatherTimeout('gather()', options));
+}
+
+/** `inAll()`: an object with the methods of a class, each of which runs in every member. */
+export function membersOf(membership: Membership, cls: AnyClass, options: GatherOptions | undefined): object {
+  if (typeof cls !== 'function' || !cls.prototype) {
+    throw new ProcessAgentError('ERR_AGENT_CONFIG', 'inAll() takes a class.');
+  }
+  const timeout = gatherTimeout('inAll()', options);
+  const methods = Object.create(null);
+  for (const key of callableMethods(cls)) {
+    methods[key] = (...args: unknown[]) =>
+      ask(membership, () => membership.targets.classes.nameOf(cls, key), args, timeout);
+  }
+  return methods;
+}
+
+/** `nameOf` is asked when the application has started, and knows its classes. */
+async function ask(
+  membership: Membership,
+  nameOf: () => string,
+  args: unknown[],
+  timeout: number,
+): Promise<MemberOutcome[]> {
+  const encoded = encode(args, 'args');
+  if (membership.phase !== 'live') {
+    await membership.started;
+  }
+  const { engine } = membership;
+  const name = nameOf();
+  const own = () => answer(membership, name, decode(encoded) as unknown[], timeout);
+  return engine.gather(name, decode(encoded) as unknown[], { timeout, carrier: carrierOfNow(), own });
+}
+
+/** This process's own answer to a question to all: with copies, as those of the others are. */
+async function answer(membership: Membership, name: string, args: unknown[], timeout: number): Promise<unknown> {
+  const call = membership.ownInvocation();
+  const value = await withSignal(call, timeout, () => membership.invoke(name, args, call));
+  try {
+    return copyOf(value, 'result');
+  } catch (err) {
+    const reason = (err as Error | undefined)?.message ?? String(err);
+    throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', `${name}: ${reason}`, {
+      outcome: 'executed',
+      cause: err,
+    });
+  }
+}
+
+/** Runs this process's part of a question to all, which is told when nobody waits for it any more. */
+export async function withSignal(call: OwnInvocation, timeout: number, run: () => unknown): Promise<unknown> {
+  const timer = setTimeout(() => call.abort(new Error(`nobody waits after ${timeout} ms`)), timeout);
+  try {
+    return await run();
+  } finally {
+    clearTimeout(timer);
+    call.end();
+  }
+}
+
+/** Resolves when what is published has been passed on to every member. */
+export async function publish(membership: Membership, topic: string, data: unknown): Promise<void> {
+  checkName('publish', topic);
+  let value = data;
+  if (membership.phase !== 'live') {
+    value = copyOf(data, 'data');
+    await membership.started;
+  }
+  await membership.engine.publish(topic, value);
+}

@@ -1,0 +1,92 @@
+/** Calls that a process makes of itself, where others would make them of another member. */
+import type { Invocation } from './engine/engine';
+import { type CallOutcome, ProcessAgentError } from './errors';
+import type { CallOptions, Member } from './interface';
+
+/** What `currentCall()` gives in such a call. */
+export class OwnInvocation implements Invocation {
+  readonly carrier = undefined;
+  #controller: AbortController | undefined;
+  #aborted: { reason: unknown } | undefined;
+
+  constructor(
+    readonly member: Member,
+    readonly epoch: number,
+    private readonly tenure: AbortSignal | undefined,
+  ) {}
+
+  /** Made when it is first asked for: most calls never do. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#aborted) {
+        this.#controller.abort(this.#aborted.reason);
+      } else if (this.tenure?.aborted) {
+        this.#controller.abort(this.tenure.reason);
+      } else {
+        this.tenure?.addEventListener('abort', this.#onTenureEnd);
+      }
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted ??= { reason };
+    this.#controller?.abort(reason);
+    this.end();
+  }
+
+  /** It has finished: what the tenure does is nothing to it any more. */
+  end(): void {
+    this.tenure?.removeEventListener('abort', this.#onTenureEnd);
+  }
+
+  readonly #onTenureEnd = () => this.abort(this.tenure?.reason);
+}
+
+/**
+ * The outcome of `work`, unless a timeout or the caller's signal ends the wait: then the call has `outcome`, and
+ * `abandon` is told why.
+ */
+export function bounded<T>(
+  name: string,
+  { timeout, signal }: Pick<CallOptions, 'timeout' | 'signal'>,
+  outcome: CallOutcome,
+  work: () => T | PromiseLike<T>,
+  abandon: (reason: unknown) => void = () => {},
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const give = (error: ProcessAgentError) => {
+      free();
+      abandon(error);
+      reject(error);
+    };
+    const onAbort = () => give(abortedError(name, signal as AbortSignal, outcome));
+    const timer = timeout === undefined ? undefined : setTimeout(() => give(late(name, timeout, outcome)), timeout);
+    const free = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    signal?.addEventListener('abort', onAbort);
+    new Promise<T>(begin => begin(work())).then(
+      value => {
+        free();
+        resolve(value);
+      },
+      error => {
+        free();
+        reject(error);
+      },
+    );
+  });
+}
+
+export function abortedError(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
+  const message = `${name}: aborted by its caller's signal.`;
+  return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
+}
+
+function late(name: string, timeout: number, outcome: CallOutcome): ProcessAgentError {
+  const message = `${name}: no reply within its timeout of ${timeout} ms.`;
+  return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
+}
