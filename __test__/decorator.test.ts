@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import * as ts from 'typescript';
-import { OnlyInPrimary, ProcessAgentError, RunInPrimary } from '../ts';
+import { OnlyInPrimary, ProcessAgentError, RunInAll, RunInPrimary } from '../ts';
 
 function tagged(_target: object, _key: string, descriptor: PropertyDescriptor) {
   descriptor.value.tag = 'kept';
@@ -26,6 +26,15 @@ class Account {
     return this.balance;
   }
 
+  @RunInPrimary()
+  @tagged
+  async *entries(_from: number, _to?: number) {
+    yield this.balance;
+  }
+
+  @RunInAll()
+  async forget(_note: string): Promise<void> {}
+
   @OnlyInPrimary()
   async cron() {
     return 'ran';
@@ -40,6 +49,8 @@ class Account {
 class Undecorated {
   async deposit(_amount: number, _note?: string) {}
   promised(_amount: number) {}
+  async *entries(_from: number, _to?: number) {}
+  async forget(_note: string) {}
 }
 
 function refusal(decorate: () => unknown): ProcessAgentError {
@@ -52,20 +63,22 @@ function refusal(decorate: () => unknown): ProcessAgentError {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what a JavaScript caller could write.
-const loose = { RunInPrimary, OnlyInPrimary } as any;
+const loose = { RunInPrimary, RunInAll, OnlyInPrimary } as any;
 
 describe('a decorated method', () => {
   it('looks like the method that it replaces', () => {
-    for (const key of ['deposit', 'promised'] as const) {
+    for (const key of ['deposit', 'promised', 'entries', 'forget'] as const) {
       const descriptor = Object.getOwnPropertyDescriptor(Account.prototype, key) as PropertyDescriptor;
       const plain = Object.getOwnPropertyDescriptor(Undecorated.prototype, key) as PropertyDescriptor;
       expect({ ...descriptor, value: undefined }).toEqual({ ...plain, value: undefined });
       expect(descriptor.value.name).toBe(key);
       expect(descriptor.value.length).toBe(plain.value.length);
       expect(types.isAsyncFunction(descriptor.value)).toBe(types.isAsyncFunction(plain.value));
-      expect(Object.hasOwn(descriptor.value, 'prototype')).toBe(false);
+      expect(types.isGeneratorFunction(descriptor.value)).toBe(types.isGeneratorFunction(plain.value));
+      expect(Object.hasOwn(descriptor.value, 'prototype')).toBe(Object.hasOwn(plain.value, 'prototype'));
     }
     expect((Account.prototype.deposit as unknown as { tag: string }).tag).toBe('kept');
+    expect((Account.prototype.entries as unknown as { tag: string }).tag).toBe('kept');
   });
 
   it('runs as it is in a unit test that has no application', async () => {
@@ -110,7 +123,7 @@ describe('a decorated method', () => {
   });
 });
 
-describe.each(['RunInPrimary', 'OnlyInPrimary'] as const)('@%s refuses', name => {
+describe.each(['RunInPrimary', 'RunInAll', 'OnlyInPrimary'] as const)('@%s refuses', name => {
   const decorate = loose[name];
 
   it('a property', () => {
@@ -209,10 +222,26 @@ describe('@RunInPrimary refuses', () => {
     expect(err.message).toBe('@RunInPrimary() stands twice on Service.run.');
   });
 
+  it('to stand on a method that runs in all', () => {
+    const err = refusal(() => {
+      class Service {
+        @RunInPrimary()
+        @RunInAll()
+        async run() {}
+      }
+      return Service;
+    });
+    expect(err.code).toBe('ERR_AGENT_DECORATOR');
+    expect(err.message).toBe('@RunInPrimary() stands on Service.run, as @RunInAll() does: only one of them can.');
+  });
+
   it.each([
     [{ nmae: 'x' }, "has no option 'nmae'"],
     [{ name: '' }, 'name must be'],
     [{ name: '#x' }, 'name must be'],
+    [{ name: '*x' }, 'name must be'],
+    [{ name: '&x' }, 'name must be'],
+    [{ idempotent: 1 }, 'idempotent must be true or false'],
     [{ timeout: 0 }, 'timeout must be a whole number'],
     [{ timeout: '5' }, 'timeout must be a whole number'],
     ['name', 'takes an object of options'],
@@ -220,6 +249,19 @@ describe('@RunInPrimary refuses', () => {
   ])('the options %p', (options, message) => {
     const err = refusal(() => loose.RunInPrimary(options));
     expect(err.code).toBe('ERR_AGENT_DECORATOR');
+    expect(err.message).toContain(message);
+  });
+});
+
+describe('@RunInAll refuses', () => {
+  it.each([
+    [{ name: 'x' }, "has no option 'name'. Options: timeout."],
+    [{ timeout: 1.5 }, 'timeout must be a whole number'],
+    ['timeout', 'takes an object of options'],
+  ])('the options %p', (options, message) => {
+    const err = refusal(() => loose.RunInAll(options));
+    expect(err.code).toBe('ERR_AGENT_DECORATOR');
+    expect(err.message).toContain(`@RunInAll()`);
     expect(err.message).toContain(message);
   });
 });

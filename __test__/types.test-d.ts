@@ -1,9 +1,11 @@
 /** Checked by tsc, never run: what the compiler says about the public names. */
 import {
+  type MemberOutcome,
   OnlyInPrimary,
   type ProcessAgentConfig,
   ProcessAgentError,
   type ProcessAgentService,
+  RunInAll,
   RunInPrimary,
   registerError,
 } from '../ts';
@@ -27,6 +29,30 @@ export class Service {
 
   @OnlyInPrimary()
   tick(): void {}
+
+  @RunInPrimary({ idempotent: true })
+  async repeatable(): Promise<void> {}
+
+  @RunInAll({ timeout: 100 })
+  async inform(_what: string): Promise<void> {}
+
+  // @ts-expect-error: there is no one result.
+  @RunInAll()
+  async counted(): Promise<number> {
+    return 1;
+  }
+
+  // @ts-expect-error: it returns a promise in every process.
+  @RunInAll()
+  sync(): void {}
+
+  // @ts-expect-error: no such option.
+  @RunInAll({ name: 'inform' })
+  async misinformed(): Promise<void> {}
+
+  // @ts-expect-error: a signal belongs to one call.
+  @RunInPrimary({ signal: new AbortController().signal })
+  async signalled() {}
 
   // @ts-expect-error: a property is no method.
   @RunInPrimary()
@@ -58,6 +84,56 @@ export async function uses(agent: ProcessAgentService): Promise<void> {
   void [role, sum, state];
 }
 
+class Store {
+  size = 1;
+  protected secret() {}
+  count(of: string): number {
+    return of.length;
+  }
+  async load(id: number, deep?: boolean): Promise<{ id: number; deep: boolean }> {
+    return { id, deep: deep ?? false };
+  }
+}
+
+abstract class Abstract {
+  constructor(readonly store: Store) {}
+  abstract run(): Promise<string>;
+}
+
+export async function asks(agent: ProcessAgentService): Promise<void> {
+  const counts: MemberOutcome<number>[] = await agent.inAll(Store).count('a');
+  const [loaded] = await agent.inAll(Store, { timeout: 5 }).load(1);
+  if (loaded.status === 'fulfilled') {
+    loaded.value.deep.valueOf();
+    // @ts-expect-error: it has not failed.
+    loaded.reason;
+  }
+  const ran: MemberOutcome<string>[] = await agent.inAll(Abstract).run();
+  // @ts-expect-error: the wrong argument.
+  await agent.inAll(Store).count(1);
+  // @ts-expect-error: a property is no method.
+  agent.inAll(Store).size;
+  // @ts-expect-error: nobody else may call it.
+  agent.inAll(Store).secret;
+  // @ts-expect-error: an object, and no class.
+  agent.inAll(new Store());
+  const outcomes = await agent.gather<string>('name', [1], { timeout: 5 });
+  for (const outcome of outcomes) {
+    outcome.member.pid.toFixed();
+    outcome.status === 'fulfilled' ? outcome.value.trim() : outcome.reason;
+  }
+  // @ts-expect-error: one of many is no call to be aborted.
+  await agent.gather('name', [], { signal: new AbortController().signal });
+  const stop: () => void = agent.subscribe<{ id: number }>('topic', ({ id }, from) => id + from.pid);
+  await agent.publish('topic', { id: 1 });
+  await agent.transfer<number>('count', { onHandover: () => 1, onPrimary: count => void count?.toFixed() });
+  // @ts-expect-error: what is handed over is what is taken over.
+  await agent.transfer<number>('count', { onHandover: () => 'one' });
+  await agent.call('name', [], { signal: new AbortController().signal, timeout: 5, idempotent: true });
+  const signal: AbortSignal | undefined = agent.currentCall()?.signal ?? agent.tenure;
+  void [counts, ran, stop, signal];
+}
+
 registerError(class OrderError extends Error {});
 // @ts-expect-error: not an error class.
 registerError(class Order {});
@@ -69,6 +145,7 @@ export function outcomeOf(err: unknown): string | undefined {
 // @ts-expect-error: not a code of the agent.
 export const impossible = new ProcessAgentError('ERR_AGENT_NONSENSE', '');
 
-export const config: Partial<ProcessAgentConfig> = { group: 'a', readyTimeout: 1 };
+export const config: Partial<ProcessAgentConfig> = { group: 'a', readyTimeout: 1, primary: { onFrozen: 'kill' } };
+export const strict: Partial<ProcessAgentConfig> = { strictCopy: 'error' };
 // @ts-expect-error: milliseconds are a number.
 export const wrong: Partial<ProcessAgentConfig> = { readyTimeout: '1s' };

@@ -89,13 +89,11 @@ export type MemberOutcome<T = unknown> =
 /** A class whose objects are an `S`, whatever its constructor takes. */
 export type ServiceClass<S> = abstract new (...args: never[]) => S;
 
-/** The public methods of a class, each of which gives the outcome of every member. */
+/** The public methods of a class, each of which gives the outcome of every member. Not `then`: it is no promise. */
 export type InAll<S> = {
-  [K in keyof S as K extends string ? (S[K] extends (...args: never[]) => unknown ? K : never) : never]: S[K] extends (
-    ...args: infer A
-  ) => infer R
-    ? (...args: A) => Promise<MemberOutcome<Awaited<R>>[]>
-    : never;
+  [K in keyof S as S[K] extends (...args: never[]) => unknown
+    ? Exclude<K, symbol | number | 'then'>
+    : never]: S[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<MemberOutcome<Awaited<R>>[]> : never;
 };
 
 /** The call that is being run for another member. */
