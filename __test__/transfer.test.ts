@@ -1,0 +1,209 @@
+import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
+import { ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
+import { state } from '../ts/state';
+import { closeAll, type LightApp, startApp } from './support/light-app';
+import { recordLog } from './support/log';
+import { LocalEngine } from './support/memory-engine';
+
+jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
+
+const GROUP = { group: 'transfer', stopTimeout: 30, readyTimeout: 50 };
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Counter {
+  count = 0;
+
+  @Inject()
+  agent!: ProcessAgentService;
+
+  @Init()
+  async init() {
+    await this.agent.transfer<number>('counter', {
+      onHandover: () => this.count,
+      onPrimary: count => {
+        this.count = count ?? 0;
+      },
+    });
+  }
+
+  @RunInPrimary()
+  async add() {
+    return ++this.count;
+  }
+}
+
+/** Hooks that note what happens to them. */
+function hooksOf(log: unknown[], name: string, state: unknown = `${name}'s`): TransferHooks {
+  return {
+    onHandover: () => {
+      log.push(`${name} gives`);
+      return state;
+    },
+    onPrimary: async (given, { epoch }) => {
+      log.push([name, given, epoch]);
+      await new Promise(setImmediate);
+      log.push(`${name} done`);
+    },
+  };
+}
+
+let first: LightApp;
+let second: LightApp;
+const log: unknown[] = [];
+
+beforeEach(async () => {
+  log.length = 0;
+});
+
+async function startTwo(hooks?: object) {
+  first = await startApp([Counter], GROUP, hooks);
+  second = await startApp([Counter], GROUP, hooks);
+}
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeAll();
+});
+
+describe('what a primary keeps in memory', () => {
+  it('goes on in the next one after a handover', async () => {
+    await startTwo();
+    const [one, two] = [await first.get(Counter), await second.get(Counter)];
+    expect([await two.add(), await one.add()]).toEqual([1, 2]);
+    await first.close();
+    expect(await two.add()).toBe(3);
+  });
+
+  it('is gone when a primary is lost, and the next one is told so', async () => {
+    await startTwo();
+    second.agent.transfer('a', hooksOf(log, 'a'));
+    await LocalEngine.relieve();
+    expect(log).toEqual([['a', undefined, second.agent.epoch], 'a done']);
+  });
+
+  it('is taken over in the order of registration, before this process is primary', async () => {
+    await startTwo();
+    for (const name of ['b', 'a']) {
+      first.agent.transfer(name, { onHandover: () => `${name} of the first` });
+      second.agent.transfer(name, hooksOf(log, name));
+    }
+    second.agent.on('primary', () => log.push('primary'));
+    await first.close();
+    const { epoch } = second.agent;
+    const told = ['b', 'a'].flatMap(name => [[name, `${name} of the first`, epoch], `${name} done`]);
+    expect(log).toEqual([...told, 'primary']);
+  });
+
+  it('waits for who registers later, who gets it once', async () => {
+    await startTwo();
+    first.agent.transfer('late', { onHandover: () => new Date(0) });
+    await first.close();
+    await second.agent.transfer('late', hooksOf(log, 'late'));
+    expect(log).toEqual([['late', new Date(0), second.agent.epoch], 'late done']);
+  });
+
+  it('is passed on by a primary in which nobody has registered', async () => {
+    await startTwo();
+    const third = await startApp([], GROUP);
+    first.agent.transfer('skips', { onHandover: () => 'the second' });
+    await first.close();
+    await second.close();
+    await third.agent.transfer('skips', hooksOf(log, 'skips'));
+    expect(log[0]).toEqual(['skips', 'the second', third.agent.epoch]);
+  });
+
+  it('of a tenure that was lost is not given to who registers in a later one', async () => {
+    await startTwo();
+    first.agent.transfer('late', { onHandover: () => 'old' });
+    await first.close();
+    await startApp([], GROUP);
+    await LocalEngine.relieve();
+    await LocalEngine.relieve();
+    expect(second.agent.role).toBe('primary');
+    await second.agent.transfer('late', hooksOf(log, 'late'));
+    expect(log[0]).toEqual(['late', undefined, second.agent.epoch]);
+  });
+
+  it('is told to nobody while this process is a worker', async () => {
+    await startTwo();
+    await second.agent.transfer('a', hooksOf(log, 'a'));
+    expect(log).toEqual([]);
+  });
+});
+
+describe('a hook', () => {
+  it('that fails costs its own state, and is logged', async () => {
+    const { lines, hooks } = recordLog();
+    await startTwo(hooks);
+    first.agent.transfer('throws', {
+      onHandover: () => {
+        throw new Error('no memory');
+      },
+    });
+    first.agent.transfer('leaks', { onHandover: async () => ({ socket: () => {} }) });
+    first.agent.transfer('works', { onHandover: () => 'works' });
+    second.agent.transfer('failing', {
+      onPrimary: () => {
+        throw new Error('no disk');
+      },
+    });
+    for (const name of ['throws', 'leaks', 'works']) {
+      second.agent.transfer(name, hooksOf(log, name));
+    }
+    await first.close();
+    expect(log.filter(Array.isArray).map(each => each.slice(0, 2))).toEqual([
+      ['throws', undefined],
+      ['leaks', undefined],
+      ['works', 'works'],
+    ]);
+    const logged = lines.join('\n');
+    expect(logged).toMatch(/transfer\('throws'\): onHandover has failed.*no memory/);
+    expect(logged).toMatch(/transfer\('leaks'\): onHandover has failed.*leaks\.socket is a function/);
+    expect(logged).toMatch(/transfer\('failing'\): onPrimary has failed.*no disk/);
+  });
+
+  it('that hangs is passed over in the end, and is logged', async () => {
+    const { lines, hooks } = recordLog();
+    await startTwo(hooks);
+    const hang = () => new Promise<never>(() => {});
+    first.agent.transfer('hangs', { onHandover: hang });
+    first.agent.transfer('works', { onHandover: () => 'works' });
+    second.agent.transfer('hangs', { onPrimary: hang });
+    second.agent.transfer('works', hooksOf(log, 'works'));
+    await first.close();
+    expect(log[0]).toEqual(['works', 'works', second.agent.epoch]);
+    expect(lines.join('\n')).toMatch(/'hangs'\): onHandover has not[\s\S]*'hangs'\): onPrimary has not/);
+  });
+});
+
+describe('transfer()', () => {
+  it('refuses a name that is taken, and what are no hooks', async () => {
+    first = await startApp([], GROUP);
+    const { agent } = first;
+    agent.transfer('a', { onHandover: () => 1 });
+    expect(() => agent.transfer('a', { onHandover: () => 1 })).toThrow(
+      expect.objectContaining({ code: 'ERR_AGENT_AMBIGUOUS' }),
+    );
+    for (const [name, hooks] of [
+      ['', { onHandover: () => 1 }],
+      ['b', undefined],
+      ['b', {}],
+      ['b', { onHandover: 1 }],
+      ['b', () => 1],
+    ]) {
+      expect(() => agent.transfer(name as never, hooks as never)).toThrow(
+        expect.objectContaining({ code: 'ERR_AGENT_CONFIG' }),
+      );
+    }
+  });
+});
+
+describe('in a standalone application', () => {
+  it('hooks are told that it begins with nothing', async () => {
+    const { agent } = await startApp([]);
+    await agent.transfer('a', hooksOf(log, 'a'));
+    expect(log).toEqual([['a', undefined, 1], 'a done']);
+    expect(state.memberships[0].engine.epoch).toBe(1);
+  });
+});
