@@ -2,6 +2,7 @@
  * A group inside one process, to see where calls are routed to without processes: the applications of one test are its
  * members, the first to start is primary. Values are encoded and decoded, as if they had travelled.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import { decode, encode } from '../../ts/codec';
 import type {
@@ -17,6 +18,8 @@ import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../.
 import type { Decision } from '../../ts/role/decision';
 import { isAsyncIterable } from '../../ts/stream';
 
+/** Calls come from outside: nothing of the caller's async context is there where they run. */
+const outside = new AsyncResource('memory-engine');
 const members: LocalEngine[] = [];
 let lastId = 0;
 let lastEpoch = 0;
@@ -172,7 +175,7 @@ export class LocalEngine implements AskingEngine {
             carrier: carrier && { ...carrier },
           }
         : undefined;
-    return this.#host.invoke(name, args, invocation);
+    return outside.runInAsyncScope(() => this.#host.invoke(name, args, invocation));
   }
 
   async #lead(state: unknown): Promise<void> {
@@ -200,7 +203,16 @@ function copy(value: unknown): unknown {
 }
 
 async function* streamed(iterable: AsyncIterable<unknown>): AsyncGenerator<unknown, void, unknown> {
-  for await (const each of iterable) {
-    yield copy(each);
+  const iterator = outside.runInAsyncScope(() => iterable[Symbol.asyncIterator]());
+  try {
+    for (;;) {
+      const { done, value } = await outside.runInAsyncScope(() => iterator.next());
+      if (done) {
+        return;
+      }
+      yield copy(value);
+    }
+  } finally {
+    await iterator.return?.();
   }
 }
