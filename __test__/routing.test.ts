@@ -1,5 +1,7 @@
 import { Aspect, type IMethodAspect, Inject, type JoinPoint, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { OnlyInPrimary, RunInPrimary } from '../ts';
+import { methodsOf } from '../ts/decorator/registry';
+import { attach, callPrimary } from '../ts/route';
 import { state } from '../ts/state';
 import { closeAll, type LightApp, startApp } from './support/light-app';
 import { calls, election, LocalEngine } from './support/memory-engine';
@@ -21,7 +23,7 @@ class Counter {
     return { count: this.count };
   }
 
-  @RunInPrimary({ timeout: 500 })
+  @RunInPrimary({ timeout: 500, idempotent: true })
   plain(): number {
     return this.count;
   }
@@ -173,7 +175,7 @@ describe('called in a worker, a decorated method', () => {
     const result: unknown = here.plain();
     expect(result).toBeInstanceOf(Promise);
     expect(await result).toBe(0);
-    expect(calls[0].options).toEqual({ timeout: 500 });
+    expect(calls[0].options).toEqual({ timeout: 500, idempotent: true });
   });
 
   it('throws what was thrown there', async () => {
@@ -326,6 +328,26 @@ describe('before the application has started', () => {
     await starting;
     expect(await result).toEqual({ count: 4 });
     expect(await tick).toBe('ticked');
+  });
+
+  it('a call that waits sends what it was called with', async () => {
+    primary = await startApp(CLASSES, GROUP);
+    const release = holdElection();
+    const starting = startApp(CLASSES, GROUP);
+    while (state.memberships.length < 2) {
+      await new Promise(setImmediate);
+    }
+    const self = new Counter();
+    attach(self, state.memberships[1]);
+    const args = [{ by: 1 }];
+    calls.length = 0;
+    const [method] = methodsOf(Counter).get('add') ?? [];
+    const result = callPrimary(method, self, args).catch(err => err);
+    args[0].by = 2;
+    release();
+    await starting;
+    await result;
+    expect(calls).toMatchObject([{ name: 'Counter.add', args: [{ by: 1 }] }]);
   });
 
   it('a call waits no longer than readyTimeout', async () => {
