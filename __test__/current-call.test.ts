@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { close, createLightApp } from '@midwayjs/mock';
 import * as processAgent from '../ts';
@@ -167,6 +168,33 @@ describe('call() in the primary', () => {
     expect(seen?.signal.aborted).toBe(true);
     finish('late');
     expect(await call).toBe('late');
+  });
+
+  it('is the current call in the body of a generator, to its end', async () => {
+    app.agent.handle('stream', async function* () {
+      yield app.agent.currentCall()?.member.pid;
+      seen = app.agent.currentCall();
+      yield seen?.signal.aborted;
+    });
+    const stream = await app.agent.call<AsyncGenerator<unknown>>('stream');
+    expect((await stream.next()).value).toBe(process.pid);
+    expect((await stream.next()).value).toBe(false);
+    await app.close();
+    expect(seen?.signal.aborted).toBe(true);
+  });
+
+  it('gives a stream that is no generator as the object that it is', async () => {
+    const readable = Readable.from([1]);
+    app.agent.handle('readable', () => readable);
+    expect(await app.agent.call('readable')).toBe(readable);
+  });
+
+  it('may be one of many that look at their signals', async () => {
+    const warned = jest.spyOn(process, 'emitWarning');
+    const pending = Array.from({ length: 20 }, () => app.agent.call('hang', [], { timeout: 10 }).catch(() => {}));
+    await Promise.all(pending);
+    expect(warned).not.toHaveBeenCalled();
+    warned.mockRestore();
   });
 
   it('gets the real objects, and throws what is thrown', async () => {

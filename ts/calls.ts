@@ -1,8 +1,9 @@
 /** What ProcessAgentService asks of other members: calls of handlers, questions to all, and news. */
+import { types } from 'node:util';
 import { callableMethods } from './class-names';
 import { decode, encode } from './codec';
 import { copyOf, snapshot } from './copy';
-import { runUnder } from './current-call';
+import { inside } from './current-call';
 import type { AnyClass } from './decorator/registry';
 import { ProcessAgentError } from './errors';
 import { PREFIX } from './identity';
@@ -10,6 +11,7 @@ import type { CallOptions, GatherOptions, MemberOutcome } from './interface';
 import type { Membership } from './membership';
 import { checkArgs, checkCallOptions, checkName, gatherTimeout } from './options';
 import { abortedError, bounded, type OwnInvocation } from './own-call';
+import { ending, isAsyncIterable, within } from './stream';
 import { carrierOfNow, withCarrier } from './tracing';
 
 /** Runs a handler in the primary. */
@@ -48,10 +50,24 @@ function callNow(membership: Membership, name: string, args: unknown[], options:
     return membership.engine.call(wireName, args, withCarrier(options));
   }
   const call = membership.ownInvocation();
+  const enter = inside(call);
+  const run = () => enter(() => membership.invoke(wireName, args, undefined));
   const { strict } = membership;
-  const work = () => runUnder(call, () => membership.invoke(wireName, args, undefined));
-  const checked = () => (strict ? strict.run(`handler '${name}'`, args, work) : work());
-  return bounded(name, options, 'unknown', checked, reason => call.abort(reason)).finally(() => call.end());
+  const work = strict ? () => strict.run(`handler '${name}'`, args, run) : run;
+  return bounded(name, options, 'unknown', work, reason => call.abort(reason)).then(
+    result => {
+      // Other streams are passed as the objects that they are; a generator has yet to run, as a part of the call.
+      if (types.isGeneratorObject(result) && isAsyncIterable(result)) {
+        return ending(within(result, enter), () => call.end());
+      }
+      call.end();
+      return result;
+    },
+    error => {
+      call.end();
+      throw error;
+    },
+  );
 }
 
 /** Runs a handler in every member. */

@@ -12,11 +12,16 @@ export function currentCall(): CurrentCall | undefined {
   return storage?.getStore();
 }
 
-/** Runs a call under `call`; if it gives an async iterable, that one's body as well. */
-export function runUnder(call: CurrentCall, run: () => unknown): unknown {
+/** Runs what it is given as a part of `call`. */
+export function inside(call: CurrentCall): <T>(run: () => T) => T {
   storage ??= makeStorage();
   const current = storage;
-  const enter = <T>(fn: () => T): T => current.run(call, fn);
+  return run => current.run(call, run);
+}
+
+/** Runs a call as `call`; if it gives an async iterable, that one's body as well. */
+export function runUnder(call: CurrentCall, run: () => unknown): unknown {
+  const enter = inside(call);
   return overStream(enter(run), stream => within(stream, enter));
 }
 

@@ -3,11 +3,15 @@ import type { Invocation } from './engine/engine';
 import { type CallOutcome, ProcessAgentError } from './errors';
 import type { CallOptions, Member } from './interface';
 
+/** The calls that end with a tenure: one listener for all of them, because they may be many. */
+const underWay = new WeakMap<AbortSignal, Set<OwnInvocation>>();
+
 /** What `currentCall()` gives in such a call. */
 export class OwnInvocation implements Invocation {
   readonly carrier = undefined;
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
+  #ended = false;
 
   constructor(
     readonly member: Member,
@@ -19,12 +23,13 @@ export class OwnInvocation implements Invocation {
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
+      if (this.tenure?.aborted) {
+        this.abort(this.tenure.reason);
+      } else if (this.tenure && !this.#ended) {
+        callsOf(this.tenure).add(this);
+      }
       if (this.#aborted) {
         this.#controller.abort(this.#aborted.reason);
-      } else if (this.tenure?.aborted) {
-        this.#controller.abort(this.tenure.reason);
-      } else {
-        this.tenure?.addEventListener('abort', this.#onTenureEnd);
       }
     }
     return this.#controller.signal;
@@ -38,10 +43,26 @@ export class OwnInvocation implements Invocation {
 
   /** It has finished: what the tenure does is nothing to it any more. */
   end(): void {
-    this.tenure?.removeEventListener('abort', this.#onTenureEnd);
+    this.#ended = true;
+    if (this.tenure) {
+      underWay.get(this.tenure)?.delete(this);
+    }
   }
+}
 
-  readonly #onTenureEnd = () => this.abort(this.tenure?.reason);
+function callsOf(tenure: AbortSignal): Set<OwnInvocation> {
+  let calls = underWay.get(tenure);
+  if (!calls) {
+    const made = new Set<OwnInvocation>();
+    calls = made;
+    underWay.set(tenure, made);
+    tenure.addEventListener('abort', () => {
+      for (const call of [...made]) {
+        call.abort(tenure.reason);
+      }
+    });
+  }
+  return calls;
 }
 
 /**

@@ -50,6 +50,18 @@ export function within(stream: AsyncIterable<unknown>, enter: <T>(run: () => T) 
   };
 }
 
+/** The same stream, of which somebody has to know the end. */
+export async function* ending(
+  stream: AsyncIterable<unknown>,
+  end: () => void,
+): AsyncGenerator<unknown, unknown, unknown> {
+  try {
+    return yield* stream;
+  } finally {
+    end();
+  }
+}
+
 /** `result`, or what it is a promise of, with `change` done to it if it is an async iterable. */
 export function overStream(
   result: unknown,
