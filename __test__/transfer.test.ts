@@ -113,6 +113,22 @@ describe('what a primary keeps in memory', () => {
     expect(log[0]).toEqual(['skips', 'the second', third.agent.epoch]);
   });
 
+  it('is not passed on as it came, when who has taken it fails to hand over', async () => {
+    recordLog();
+    await startTwo();
+    const third = await startApp([], GROUP);
+    first.agent.transfer('a', { onHandover: () => 'from the first' });
+    second.agent.transfer('a', {
+      onHandover: () => {
+        throw new Error('no memory');
+      },
+    });
+    third.agent.transfer('a', hooksOf(log, 'a'));
+    await first.close();
+    await second.close();
+    expect(log[0]).toEqual(['a', undefined, third.agent.epoch]);
+  });
+
   it('of a tenure that was lost is not given to who registers in a later one', async () => {
     await startTwo();
     first.agent.transfer('late', { onHandover: () => 'old' });

@@ -29,6 +29,7 @@ test("README's application compiles and does what README says", async () => {
     'src/service/visits.ts',
     'src/controller/home.ts',
     'src/service/jobs.ts',
+    'src/service/limits.ts',
   ]);
   rmSync(folder, { recursive: true, force: true });
   for (const [name, code] of blocks) {
