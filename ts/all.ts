@@ -1,5 +1,4 @@
 /** What `@RunInAll()` does: the method in every member, and one outcome of them all. */
-import { withSignal } from './calls';
 import { snapshot } from './copy';
 import { runUnder } from './current-call';
 import { classOf, type DecoratedMethod, methodsOf, readableName } from './decorator/registry';
@@ -7,6 +6,7 @@ import { ProcessAgentError } from './errors';
 import type { MemberOutcome } from './interface';
 import type { Membership } from './membership';
 import { GATHER_TIMEOUT } from './options';
+import { withSignal } from './own-call';
 import { isAlone, liveMembership, membershipFor } from './route';
 import { carrierOfNow } from './tracing';
 

@@ -10,7 +10,7 @@ import { PREFIX } from './identity';
 import type { CallOptions, GatherOptions, MemberOutcome } from './interface';
 import type { Membership } from './membership';
 import { checkArgs, checkCallOptions, checkName, gatherTimeout } from './options';
-import { abortedError, bounded, type OwnInvocation } from './own-call';
+import { abortedError, bounded, withSignal } from './own-call';
 import { ending, isAsyncIterable, within } from './stream';
 import { carrierOfNow, withCarrier } from './tracing';
 
@@ -124,17 +124,6 @@ async function answer(membership: Membership, name: string, args: unknown[], tim
       outcome: 'executed',
       cause: err,
     });
-  }
-}
-
-/** Runs this process's part of a question to all, which is told when nobody waits for it any more. */
-export async function withSignal(call: OwnInvocation, timeout: number, run: () => unknown): Promise<unknown> {
-  const timer = setTimeout(() => call.abort(new Error(`nobody waits after ${timeout} ms`)), timeout);
-  try {
-    return await run();
-  } finally {
-    clearTimeout(timer);
-    call.end();
   }
 }
 

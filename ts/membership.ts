@@ -124,8 +124,8 @@ export class Membership implements EngineHost {
 
   /** For what this process runs as others would run it in another member. */
   ownInvocation(): OwnInvocation {
-    const { self, epoch, tenure } = this.engine;
-    return new OwnInvocation(self ?? this.#unknownSelf(), epoch, tenure);
+    const { engine } = this;
+    return new OwnInvocation(() => engine.self ?? this.#unknownSelf(), engine.epoch, engine.tenure);
   }
 
   deliver(topic: string, data: () => unknown, from: Member): void {

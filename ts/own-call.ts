@@ -14,10 +14,14 @@ export class OwnInvocation implements Invocation {
   #ended = false;
 
   constructor(
-    readonly member: Member,
+    private readonly self: () => Member,
     readonly epoch: number,
     private readonly tenure: AbortSignal | undefined,
   ) {}
+
+  get member(): Member {
+    return this.self();
+  }
 
   /** Made when it is first asked for: most calls never do. */
   get signal(): AbortSignal {
@@ -100,6 +104,17 @@ export function bounded<T>(
       },
     );
   });
+}
+
+/** Runs this process's part of a question to all, which is told when nobody waits for it any more. */
+export async function withSignal(call: OwnInvocation, timeout: number, run: () => unknown): Promise<unknown> {
+  const timer = setTimeout(() => call.abort(new Error(`nobody waits after ${timeout} ms`)), timeout);
+  try {
+    return await run();
+  } finally {
+    clearTimeout(timer);
+    call.end();
+  }
 }
 
 export function abortedError(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
