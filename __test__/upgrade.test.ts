@@ -1,7 +1,7 @@
 import type { Cluster } from 'node:cluster';
 import { EventEmitter } from 'node:events';
 import { resolveConfig } from '../ts/config';
-import type { AskingEngine, EngineHost } from '../ts/engine/engine';
+import type { Engine, EngineHost } from '../ts/engine/engine';
 import { StandaloneEngine } from '../ts/engine/standalone';
 import { UpgradingEngine } from '../ts/engine/upgrade';
 import type { AgentEvents, Role } from '../ts/interface';
@@ -36,7 +36,7 @@ let joining: { finish(): void; fail(error: Error): void };
 let next: Joined;
 
 /** What is joined after the fork: starts when the test says so. */
-class Joined implements Partial<AskingEngine> {
+class Joined implements Partial<Engine> {
   readonly events = new EventEmitter<AgentEvents>();
   readonly group = 'cluster';
   readonly asked: unknown[] = [];
@@ -86,7 +86,7 @@ async function start(elected: Role) {
         return new StandaloneEngine(decision, resolveConfig({}), host);
       }
       next = new Joined(host, elected);
-      return next as unknown as AskingEngine;
+      return next as unknown as Engine;
     },
     app,
   );

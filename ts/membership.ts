@@ -9,7 +9,7 @@ import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
 import { type DecoratedMethod, isDecorated, readableName } from './decorator/registry';
 import { createEngine } from './engine';
-import type { AskingEngine, Engine, EngineHost, EngineLogger, Invocation } from './engine/engine';
+import type { Engine, EngineHost, EngineLogger, Invocation } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
 import type { AgentEvents, Member } from './interface';
@@ -61,9 +61,9 @@ export class Membership implements EngineHost {
   }
 
   /** The engine, once started. Throws `ERR_AGENT_NOT_STARTED` or `ERR_AGENT_CLOSED`. */
-  get engine(): AskingEngine {
+  get engine(): Engine {
     if (this.#engine && this.phase !== 'closed') {
-      return this.#engine as AskingEngine;
+      return this.#engine;
     }
     throw this.phase === 'closed'
       ? new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has been closed.', { outcome: 'not-sent' })

@@ -6,8 +6,8 @@ import { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import { decode, encode } from '../../ts/codec';
 import type {
-  AskingEngine,
   Carrier,
+  Engine,
   EngineCallOptions,
   EngineGatherOptions,
   EngineHost,
@@ -33,7 +33,7 @@ export const election: { hold: Promise<void> | undefined; failure: Error | undef
   failure: undefined,
 };
 
-export class LocalEngine implements AskingEngine {
+export class LocalEngine implements Engine {
   readonly events = new EventEmitter<AgentEvents>();
   readonly group: string;
   role: Role | undefined;

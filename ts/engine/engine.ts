@@ -55,9 +55,6 @@ export interface EngineLogger {
   error(message: string, ...args: unknown[]): void;
 }
 
-/** An engine that can ask all members, and tell them. */
-export type AskingEngine = Engine & Required<Pick<Engine, 'gather' | 'publish'>>;
-
 /**
  * What joins the members of a group. Nothing above an engine knows about sockets, locks or the native binding.
  * `StandaloneEngine` is a group of one; `LocalEngine` joins processes of one host.
@@ -86,9 +83,9 @@ export interface Engine {
    */
   call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown>;
   /** Runs `name` in every member: one outcome for each, in the order of their ids, when all are there or time is up. */
-  gather?(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]>;
+  gather(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]>;
   /** Resolves when it has been passed on to every member; each gets it through its host's `deliver`. */
-  publish?(topic: string, data: unknown): Promise<void>;
+  publish(topic: string, data: unknown): Promise<void>;
   members(): Promise<Member[]>;
   explain(): Explanation;
   /** The application is stopping: give up being primary, take no calls any more, go on making them. */

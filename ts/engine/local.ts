@@ -25,6 +25,9 @@ import { frozen, roleReason, whyNoPrimary } from './words';
 /** Longer than any process lives: a timer that only keeps the event loop alive. */
 const FOREVER = 2 ** 31 - 1;
 
+/** How long (ms) hooks may take to say what the next primary shall know, when the calls have taken all the time. */
+const SHORTEST_LEAVE = 200;
+
 /** What an engine that is closing still has to hear. */
 const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'finishing', 'log', 'lane-closed', 'leaderless']);
 
@@ -45,6 +48,9 @@ export class LocalEngine implements Engine {
   /** The others, as far as this tenure told: to know whether there is somebody to hand over to. */
   readonly #others = new Map<number, Member>();
   #primary: Member | undefined;
+  /** Our id in this tenure. */
+  #id = 0;
+  #joinedAt = 0;
   #primaryReady = false;
   /** The tenure that this process leads, or is taking over; 0 while it does not. */
   #leads = 0;
@@ -110,6 +116,22 @@ export class LocalEngine implements Engine {
     }
     this.#tenure ??= new AbortController();
     return this.#tenure.signal;
+  }
+
+  get self(): Member {
+    return {
+      id: this.#id,
+      pid: process.pid,
+      threadId,
+      role: this.role ?? 'worker',
+      deployment: this.decision.deployment,
+      state: this.#stopUntil ? 'leaving' : this.#ready ? 'ready' : 'starting',
+      joinedAt: this.#joinedAt,
+      startedAt: Math.round(Date.now() - process.uptime() * 1000),
+      version: VERSION,
+      candidate: this.config.candidate && this.decision.candidate,
+      lagMs: 0,
+    };
   }
 
   start(): Promise<void> {
@@ -214,7 +236,7 @@ export class LocalEngine implements Engine {
     if (this.role === 'primary') {
       // From here on calls of this process wait for the next primary as well: what it keeps changes no more.
       this.#endTenure('this process hands over');
-      const state = await stateToLeave(this.host);
+      const state = await stateToLeave(this.host, Math.max(SHORTEST_LEAVE, this.#stopUntil - Date.now()));
       this.#agent.handOver(Math.max(0, this.#stopUntil - Date.now()), state);
     } else {
       this.#agent.handOver(0);
@@ -287,9 +309,11 @@ export class LocalEngine implements Engine {
     }
     switch (notice.type) {
       case 'elected':
+        this.#enter(notice.id);
         this.#takeOver(notice.epoch, body);
         break;
       case 'following':
+        this.#enter(notice.id);
         this.#becomeWorker(notice.epoch, notice.primary);
         break;
       case 'finishing':
@@ -373,11 +397,16 @@ export class LocalEngine implements Engine {
 
   // ----- roles
 
+  #enter(id: number): void {
+    this.#id = id;
+    this.#joinedAt = Date.now();
+    this.#others.clear();
+  }
+
   /** The lock is ours. What the application wants to do before it is primary, it does first. */
   #takeOver(epoch: number, state: Encoded | undefined): void {
     this.epoch = epoch;
     this.#leads = epoch;
-    this.#others.clear();
     this.#primary = undefined;
     this.#requests.join(this.#senderFor(epoch));
     const become = () => {
@@ -404,7 +433,6 @@ export class LocalEngine implements Engine {
   #becomeWorker(epoch: number, primary: Member): void {
     this.role = 'worker';
     this.epoch = epoch;
-    this.#others.clear();
     this.#primary = primary;
     this.#primaryReady = false;
     this.#requests.join(this.#senderFor(epoch));

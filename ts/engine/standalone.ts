@@ -7,9 +7,9 @@ import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
-import type { AskingEngine, EngineGatherOptions, EngineHost } from './engine';
+import type { Engine, EngineGatherOptions, EngineHost } from './engine';
 
-export class StandaloneEngine implements AskingEngine {
+export class StandaloneEngine implements Engine {
   readonly group: string;
   readonly events = new EventEmitter<AgentEvents>();
   role: Role | undefined;
@@ -20,7 +20,6 @@ export class StandaloneEngine implements AskingEngine {
   #joinedAt = 0;
   #ready = false;
   #stopping = false;
-
   readonly #tenure = new AbortController();
 
   constructor(decision: Decision, config: ResolvedConfig, host: EngineHost) {

@@ -2,14 +2,23 @@
 import { decode, type Encoded, encode } from '../codec';
 import type { EngineHost } from './engine';
 
-/** What the application wants the next primary to know. What can't be had or sent is logged: the stop goes on. */
-export async function stateToLeave(host: EngineHost): Promise<Encoded | undefined> {
+/**
+ * What the application wants the next primary to know. What can't be sent, or is not there within `ms`, is logged: the
+ * stop goes on.
+ */
+export async function stateToLeave(host: EngineHost, ms: number): Promise<Encoded | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it was not there within ${ms} ms (processAgent.stopTimeout)`)), ms);
+  });
   try {
-    const state = await host.giveUp();
+    const state = await Promise.race([host.giveUp(), late]);
     return state === undefined ? undefined : encode(state, 'state');
   } catch (error) {
     host.logger.error('[process-agent] the state for the next primary is lost', error);
     return undefined;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

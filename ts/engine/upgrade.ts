@@ -9,7 +9,7 @@ import { snapshot } from '../copy';
 import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
-import type { AskingEngine, Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Invocation } from './engine';
+import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Invocation } from './engine';
 import { meetThreads } from './threads';
 
 type Join = (decision: Decision, host: EngineHost) => Engine;
@@ -18,7 +18,7 @@ type Join = (decision: Decision, host: EngineHost) => Engine;
 const cluster = require('node:cluster') as Cluster;
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
 
-export class UpgradingEngine implements AskingEngine {
+export class UpgradingEngine implements Engine {
   readonly events = new EventEmitter<AgentEvents>();
   readonly #decideAgain: (hasThreads: boolean) => Decision;
   readonly #join: Join;
@@ -136,13 +136,13 @@ export class UpgradingEngine implements AskingEngine {
   }
 
   /** All members can be asked and told when this process has joined them; `value` is sent as it is now. */
-  async #whenJoined<V, R>(value: V, what: string, act: (engine: AskingEngine, value: V) => Promise<R>): Promise<R> {
+  async #whenJoined<V, R>(value: V, what: string, act: (engine: Engine, value: V) => Promise<R>): Promise<R> {
     if (!this.#upgrading) {
-      return act(this.#joined() as AskingEngine, value);
+      return act(this.#joined(), value);
     }
     const copy = snapshot(value, what);
     await this.#upgrade;
-    return act(this.#joined() as AskingEngine, copy());
+    return act(this.#joined(), copy());
   }
 
   async #swap(hasThreads: boolean): Promise<void> {
