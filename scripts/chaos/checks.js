@@ -1,0 +1,278 @@
+/** What must hold over the journals of all processes of a chaos test, whatever was done to them. */
+
+/** How much later (ms) than its deadline something may end, on a machine that is busy with the chaos. */
+const SLACK = 1000;
+const ENDED_BY_CALLER = new Set(['ERR_AGENT_TIMEOUT', 'ERR_AGENT_ABORTED', 'ERR_AGENT_CLOSED']);
+
+/**
+ * `members`: `{ number, pid, killed, calm, records }` each; `killed` when it was not let to come to an end by itself, so
+ * that its calls may have no outcome; `calm` when it was never killed, frozen or stuck. `mayOverlap`: whether a primary may have been relieved, and have gone on for a moment
+ * beside the next one; `mayLose`: whether anybody was killed, frozen or stuck at all.
+ * Returns violations (`{ what, detail }`) and the calls and executions by id, for counting.
+ */
+function check(members, { mayOverlap = true, mayLose = true } = {}) {
+  const violations = [];
+  const violate = (what, detail) => violations.push({ what, detail });
+  const calls = collect(members, violate);
+  const calm = new Set(members.filter(each => each.calm).map(each => each.number));
+  for (const call of calls.values()) {
+    checkCall(call, violate);
+    checkReplied(call, calm, mayLose, violate);
+  }
+  checkEpochs(members, violate, mayOverlap);
+  checkTenures(members, violate);
+  checkGathers(members, violate);
+  checkPublications(members, violate);
+  return { violations, calls };
+}
+
+/** Every call with what is known of it: `{ id, made, settled: [], ran: [{ ..., member }], exempt }`. */
+function collect(members, violate) {
+  const calls = new Map();
+  const of = id => {
+    let call = calls.get(id);
+    if (!call) {
+      call = { id, made: undefined, settled: [], ran: [], exempt: false };
+      calls.set(id, call);
+    }
+    return call;
+  };
+  const killed = new Set(members.filter(each => each.killed).map(each => String(each.number)));
+  for (const member of members) {
+    for (const record of member.records) {
+      switch (record.is) {
+        case 'made':
+          if (of(record.id).made) {
+            violate('two calls have one id', record);
+          }
+          of(record.id).made = record;
+          break;
+        case 'settled':
+          of(record.id).settled.push(record);
+          break;
+        case 'ran':
+          of(record.id).ran.push({ ...record, member: member.number });
+          break;
+        case 'broken':
+          violate('a process has seen something wrong', { member: member.number, ...record });
+          break;
+        case 'end':
+          if (record.pending > 0) {
+            violate('something is pending after close()', { member: member.number, ...record });
+          }
+          break;
+      }
+    }
+    if (!member.killed && member.records.at(-1)?.is !== 'end') {
+      violate('a process that was not killed has not come to its end', { member: member.number, pid: member.pid });
+    }
+  }
+  for (const call of calls.values()) {
+    call.exempt = killed.has(call.id.split('.')[0]);
+  }
+  return calls;
+}
+
+function checkCall(call, violate) {
+  const { id, made, settled, ran, exempt } = call;
+  if (!made) {
+    if (!exempt) {
+      violate('something was executed or settled that was never called', call);
+    }
+    return;
+  }
+  if (settled.length === 0 && !exempt) {
+    violate('a call has no outcome', call);
+  }
+  if (settled.length > 1) {
+    violate('a call has two outcomes', call);
+  }
+  if (ran.length > (made.idempotent ? 2 : 1)) {
+    const epochs = new Set(ran.map(each => each.epoch));
+    violate(epochs.size < ran.length ? 'a call was executed twice in one epoch' : 'a call was executed twice', call);
+  }
+  for (const { how, right, by, epoch, late } of settled) {
+    switch (how) {
+      case 'resolved':
+        if (!ran.some(each => each.member === by && each.epoch === epoch)) {
+          violate('a call has resolved and was not executed by whom it says', call);
+        }
+        break;
+      case 'thrown':
+      case 'executed':
+        if (ran.length === 0) {
+          violate(`a call has ended with '${how}' and was not executed`, call);
+        }
+        break;
+      case 'not-sent':
+        if (ran.length > 0) {
+          violate("a call has ended with 'not-sent' and was executed", call);
+        }
+        break;
+      case 'unknown':
+        break;
+      default:
+        violate('a call has failed without a word on whether it ran', call);
+    }
+    if ((how === 'resolved' || how === 'thrown') && !right) {
+      violate('a call has given a wrong value or error', call);
+    }
+    if (late > SLACK) {
+      violate(`a call has ended ${Math.round(late)} ms after its timeout or abort`, { id, made, settled });
+    }
+  }
+}
+
+/** A primary that stops in good order answers what it has accepted: all methods are much shorter than stopTimeout. */
+function checkReplied(call, calm, mayLose, violate) {
+  const { id, made, settled, ran } = call;
+  // What is nested takes as long as another call or gather does, in whatever state the others are.
+  const isShort = made && !made.kind.startsWith('nested');
+  const isLost = settled.some(({ how, code }) => how === 'unknown' && !ENDED_BY_CALLER.has(code));
+  if (!isShort || !isLost) {
+    return;
+  }
+  if (ran.length === 1 && calm.has(ran[0].member) && calm.has(Number(id.split('.')[0]))) {
+    violate('a primary that has stopped in good order has not answered what it had accepted', call);
+  } else if (!mayLose) {
+    violate('a call was lost, though every primary has stopped in good order', call);
+  }
+}
+
+/** An epoch belongs to one process, and ends before the next one begins. */
+function checkEpochs(members, violate, mayOverlap) {
+  const owners = new Map();
+  const first = new Map();
+  const last = new Map();
+  for (const { number, records } of members) {
+    for (const record of records) {
+      const { is, epoch, at } = record;
+      if (is !== 'ran' && is !== 'primary' && is !== 'taking' && is !== 'gave') {
+        continue;
+      }
+      const owner = owners.get(epoch);
+      if (owner === undefined) {
+        owners.set(epoch, number);
+      } else if (owner !== number) {
+        violate('two processes act in one epoch', { epoch, members: [owner, number], record });
+      }
+      if (is === 'ran') {
+        first.set(epoch, Math.min(first.get(epoch) ?? Infinity, at));
+        last.set(epoch, Math.max(last.get(epoch) ?? 0, at));
+      }
+    }
+  }
+  const epochs = [...first.keys()].sort((a, b) => a - b);
+  for (let i = 1; i < epochs.length && !mayOverlap; i++) {
+    const [before, after] = [epochs[i - 1], epochs[i]];
+    if (last.get(before) > first.get(after)) {
+      const ms = last.get(before) - first.get(after);
+      violate('a primary has gone on after the next one had begun', { before, after, ms });
+    }
+  }
+}
+
+/** What one process does in its tenure: it takes over, answers, gives up, and answers no more. */
+function checkTenures(members, violate) {
+  const given = new Set();
+  for (const { records } of members) {
+    for (const { is, epoch } of records) {
+      if (is === 'gave') {
+        given.add(epoch);
+      }
+    }
+  }
+  for (const { number, records } of members) {
+    const takesOver = records.some(({ is }) => is === 'taking');
+    const taken = new Set();
+    const gave = new Set();
+    for (const record of records) {
+      const { is, epoch } = record;
+      if (is === 'taking' && record.from !== undefined && !given.has(record.from)) {
+        violate('a state was taken over that nobody has given', { member: number, record });
+      } else if (is === 'taken') {
+        taken.add(epoch);
+      } else if (is === 'gave') {
+        gave.add(epoch);
+      } else if (is === 'ran') {
+        if (takesOver && !record.here && !taken.has(epoch)) {
+          violate('a primary has answered before it had taken over', { member: number, record });
+        }
+        if (gave.has(epoch)) {
+          violate('a primary has begun something after it had given up', { member: number, record });
+        }
+      }
+    }
+  }
+}
+
+function checkGathers(members, violate) {
+  for (const { number, killed, records } of members) {
+    const asked = new Set();
+    const open = new Set();
+    for (const record of records) {
+      if (record.is === 'gather') {
+        open.add(record.id);
+      } else if (record.is === 'asked') {
+        if (asked.has(record.id)) {
+          violate('a member was asked twice by one gather', { member: number, record });
+        }
+        asked.add(record.id);
+      } else if (record.is === 'gathered') {
+        if (!open.delete(record.id)) {
+          violate('a gather has ended twice', { member: number, record });
+        }
+        checkOutcomes(number, record, violate);
+      }
+    }
+    if (!killed) {
+      for (const id of open) {
+        violate('a gather has not ended', { member: number, id });
+      }
+    }
+  }
+}
+
+function checkOutcomes(number, record, violate) {
+  const ids = record.outcomes.map(({ member }) => member);
+  if (new Set(ids).size < ids.length) {
+    violate('a gather has two outcomes of one member', { member: number, record });
+  }
+  if (ids.some((id, i) => id < ids[i - 1])) {
+    violate('the outcomes of a gather are not in the order of ids', { member: number, record });
+  }
+  if (record.outcomes.some(({ status, right }) => status === 'fulfilled' && !right)) {
+    violate('a gather has a wrong answer', { member: number, record });
+  }
+  if (record.late > SLACK) {
+    violate(`a gather has ended ${Math.round(record.late)} ms after its deadline`, { member: number, record });
+  }
+}
+
+function checkPublications(members, violate) {
+  for (const { number, killed, records } of members) {
+    const last = new Map();
+    const own = new Set();
+    for (const record of records) {
+      if (record.is === 'heard') {
+        if (record.n <= (last.get(record.publisher) ?? 0)) {
+          violate('publications of one member came twice, or not in order', { member: number, record });
+        }
+        if (!record.right) {
+          violate('a publication names a wrong publisher', { member: number, record });
+        }
+        last.set(record.publisher, record.n);
+        if (record.publisher === number) {
+          own.add(record.n);
+        }
+      }
+    }
+    for (const record of records) {
+      if (record.is === 'published' && record.code === undefined && !own.has(record.n) && !killed) {
+        violate('a process has not heard what it has published', { member: number, record });
+      }
+    }
+  }
+}
+
+module.exports = { check, SLACK };
