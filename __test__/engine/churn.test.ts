@@ -11,9 +11,12 @@ const WORKERS = 4;
 const JOINS = Number(process.env.CHURN_JOINS ?? 500);
 /** So often that caches, pools and compiled code are as large as they get. */
 const WARM_UP = 500;
-/** What a join may leave in memory (bytes): far less than any object that belongs to a member. */
+/**
+ * What a join may seem to leave in memory (bytes): what two measurements differ by, divided by the joins, and less than
+ * an engine or a thread takes.
+ */
 const RSS_PER_JOIN = 4096;
-const HEAP_PER_JOIN = 512;
+const HEAP_PER_JOIN = 2048;
 
 interface Held {
   files: number;
