@@ -6,6 +6,7 @@ interface JournalRecord {
 interface Journalled {
   number: number;
   killed?: boolean;
+  killedAt?: number;
   calm?: boolean;
   records: JournalRecord[];
 }
@@ -13,7 +14,7 @@ interface Violation {
   what: string;
 }
 const { check } = require('../scripts/chaos/checks') as {
-  check(members: Journalled[], how?: { mayOverlap?: boolean; mayLose?: boolean }): { violations: Violation[] };
+  check(members: Journalled[], how?: { events?: string[] }): { violations: Violation[] };
 };
 
 const made = (id: string, more = {}) => ({ is: 'made', id, kind: 'plain', idempotent: false, at: 1, ...more });
@@ -69,7 +70,7 @@ test('nothing is found where everything is as it should be', () => {
     { is: 'asked', id: '1.g1' },
     { is: 'heard', publisher: 1, n: 1, right: true },
   ];
-  expect(whatIsWrong(caller, primary, { mayOverlap: false, mayLose: false })).toEqual([]);
+  expect(whatIsWrong(caller, primary, { events: ['stop'] })).toEqual([]);
 });
 
 test.each<[string, JournalRecord[], JournalRecord[], string]>([
@@ -226,18 +227,49 @@ test.each<[string, JournalRecord[], JournalRecord[], string]>([
 test('two primaries at once are found where none may have been relieved', () => {
   const caller = [made('1.1'), resolved('1.1'), made('1.2'), resolved('1.2', { by: 1, epoch: 6, here: true })];
   const both = [{ ...caller[0] }, ran('1.2', 6, { here: true, at: 1 }), ...caller.slice(1)];
-  expect(whatIsWrong(both, [ran('1.1')], { mayOverlap: false })).toEqual([
+  expect(whatIsWrong(both, [ran('1.1')], { events: ['kill', 'stop', 'freeze'] })).toEqual([
     'a primary has gone on after the next one had begun',
   ]);
-  expect(whatIsWrong(both, [ran('1.1')], { mayOverlap: true })).toEqual([]);
+  expect(whatIsWrong(both, [ran('1.1')], { events: ['stuck'] })).toEqual([]);
 });
 
 test('a lost call is found where nobody was killed', () => {
   const caller = [made('1.1'), settled('1.1', 'unknown', { code: 'ERR_AGENT_PRIMARY_LOST' })];
-  expect(whatIsWrong(caller, [], { mayLose: false })).toEqual([
+  expect(whatIsWrong(caller, [], { events: ['stop'] })).toEqual([
     'a call was lost, though every primary has stopped in good order',
   ]);
-  expect(whatIsWrong(caller, [], { mayLose: true })).toEqual([]);
+  expect(whatIsWrong(caller, [], { events: ['kill', 'stop'] })).toEqual([]);
+});
+
+test('an idempotent call that fails is found, unless two primaries have died', () => {
+  const caller = [
+    made('1.1', { idempotent: true, at: 1000 }),
+    settled('1.1', 'unknown', { code: 'ERR_AGENT_PRIMARY_LOST', at: 2000 }),
+    end,
+  ];
+  const dead = (number: number, killedAt: number) => {
+    return { number, killed: true, killedAt, records: [{ is: 'primary', epoch: number }] };
+  };
+  const how = { events: ['kill'] };
+  const wrong = (...deaths: Journalled[]) => check([{ number: 1, records: caller }, ...deaths], how).violations;
+  expect(wrong(dead(2, 1500), dead(3, 1800))).toEqual([]);
+  expect(wrong(dead(2, 1500), dead(3, 2800))).toMatchObject([
+    { what: 'an idempotent call has failed, though at most one primary has died' },
+  ]);
+});
+
+test('a state that gets lost is found where nobody was killed', () => {
+  const primary = [...taken(5), { is: 'gave', epoch: 5 }];
+  const next = taken(6);
+  expect(whatIsWrong(next, primary, { events: ['stop'] })).toEqual(['a state was given that nobody has taken over']);
+  expect(whatIsWrong(next, primary, { events: ['stop', 'kill'] })).toEqual([]);
+  expect(whatIsWrong([], primary, { events: ['stop'] })).toEqual([]);
+});
+
+test('a relief is found where primaries were only frozen', () => {
+  const [one, two] = [[{ is: 'primary', epoch: 5 }], [{ is: 'primary', epoch: 6 }]];
+  expect(whatIsWrong(one, two, { events: ['freeze'] })).toEqual(['a frozen primary was relieved']);
+  expect(whatIsWrong(one, two, { events: ['freeze', 'kill'] })).toEqual([]);
 });
 
 test('a killed process owes no outcomes, but what it made must not run twice either', () => {

@@ -37,7 +37,7 @@ function startOne(runtimeDir) {
         member.heard++;
         break;
       case 'failed':
-        wrong.push(`pid ${member.pid} could not start: ${message.error}`);
+        wrong.push(`pid ${member.pid}: ${message.error}`);
         break;
       case 'result':
         member.settle?.(message);

@@ -5,22 +5,25 @@ const SLACK = 1000;
 const ENDED_BY_CALLER = new Set(['ERR_AGENT_TIMEOUT', 'ERR_AGENT_ABORTED', 'ERR_AGENT_CLOSED']);
 
 /**
- * `members`: `{ number, pid, killed, calm, records }` each; `killed` when it was not let to come to an end by itself, so
- * that its calls may have no outcome; `calm` when it was never killed, frozen or stuck. `mayOverlap`: whether a primary may have been relieved, and have gone on for a moment
- * beside the next one; `mayLose`: whether anybody was killed, frozen or stuck at all.
- * Returns violations (`{ what, detail }`) and the calls and executions by id, for counting.
+ * `members`: `{ number, pid, killed, killedAt, calm, records }` each; `killed` when it was not let to come to an end by
+ * itself, so that its calls may have no outcome; `calm` when it was never killed, frozen or stuck. `events`: what may
+ * have been done to them at all; some things must hold only where others cannot have happened.
+ * Returns violations (`{ what, detail }`), and every call by its id, for counting.
  */
-function check(members, { mayOverlap = true, mayLose = true } = {}) {
+function check(members, { events = ['kill', 'stop', 'freeze', 'stuck'] } = {}) {
   const violations = [];
   const violate = (what, detail) => violations.push({ what, detail });
   const calls = collect(members, violate);
   const calm = new Set(members.filter(each => each.calm).map(each => each.number));
   for (const call of calls.values()) {
     checkCall(call, violate);
-    checkReplied(call, calm, mayLose, violate);
+    checkReplied(call, calm, events, violate);
   }
-  checkEpochs(members, violate, mayOverlap);
-  checkTenures(members, violate);
+  if (!events.includes('freeze') && !events.includes('stuck')) {
+    checkIdempotent(calls, members, violate);
+  }
+  checkEpochs(members, events, violate);
+  checkTenures(members, events, violate);
   checkGathers(members, violate);
   checkPublications(members, violate);
   return { violations, calls };
@@ -124,23 +127,48 @@ function checkCall(call, violate) {
 }
 
 /** A primary that stops in good order answers what it has accepted: all methods are much shorter than stopTimeout. */
-function checkReplied(call, calm, mayLose, violate) {
+function checkReplied(call, calm, events, violate) {
   const { id, made, settled, ran } = call;
-  // What is nested takes as long as another call or gather does, in whatever state the others are.
-  const isShort = made && !made.kind.startsWith('nested');
-  const isLost = settled.some(({ how, code }) => how === 'unknown' && !ENDED_BY_CALLER.has(code));
-  if (!isShort || !isLost) {
+  if (!made || isNested(made) || !settled.some(isLost)) {
     return;
   }
   if (ran.length === 1 && calm.has(ran[0].member) && calm.has(Number(id.split('.')[0]))) {
     violate('a primary that has stopped in good order has not answered what it had accepted', call);
-  } else if (!mayLose) {
+  } else if (events.every(event => event === 'stop')) {
     violate('a call was lost, though every primary has stopped in good order', call);
   }
 }
 
+/** An idempotent call is sent again when its primary dies, so that it takes two deaths to make it fail. */
+function checkIdempotent(calls, members, violate) {
+  const deaths = members
+    .filter(({ killed, records }) => killed && records.some(({ is }) => is === 'primary'))
+    .map(({ killedAt }) => killedAt);
+  for (const call of calls.values()) {
+    const { made, settled } = call;
+    for (const outcome of settled) {
+      if (made?.idempotent && !isNested(made) && isLost(outcome)) {
+        // The kernel takes a moment to end a process.
+        const [from, to] = [made.at - 100, outcome.at];
+        if (deaths.filter(at => from < at && at < to).length < 2) {
+          violate('an idempotent call has failed, though at most one primary has died', call);
+        }
+      }
+    }
+  }
+}
+
+/** It takes as long as another call or gather does, in whatever state the others are. */
+function isNested({ kind }) {
+  return kind.startsWith('nested');
+}
+
+function isLost({ how, code }) {
+  return how === 'unknown' && !ENDED_BY_CALLER.has(code);
+}
+
 /** An epoch belongs to one process, and ends before the next one begins. */
-function checkEpochs(members, violate, mayOverlap) {
+function checkEpochs(members, events, violate) {
   const owners = new Map();
   const first = new Map();
   const last = new Map();
@@ -162,8 +190,12 @@ function checkEpochs(members, violate, mayOverlap) {
       }
     }
   }
+  if (owners.size > 1 && events.every(event => event === 'freeze')) {
+    violate('a frozen primary was relieved', { epochs: [...owners] });
+  }
   const epochs = [...first.keys()].sort((a, b) => a - b);
-  for (let i = 1; i < epochs.length && !mayOverlap; i++) {
+  // Only who was relieved while it was stuck goes on for a moment beside the next one.
+  for (let i = 1; i < epochs.length && !events.includes('stuck'); i++) {
     const [before, after] = [epochs[i - 1], epochs[i]];
     if (last.get(before) > first.get(after)) {
       const ms = last.get(before) - first.get(after);
@@ -173,13 +205,15 @@ function checkEpochs(members, violate, mayOverlap) {
 }
 
 /** What one process does in its tenure: it takes over, answers, gives up, and answers no more. */
-function checkTenures(members, violate) {
-  const given = new Set();
-  for (const { records } of members) {
-    for (const { is, epoch } of records) {
-      if (is === 'gave') {
-        given.add(epoch);
-      }
+function checkTenures(members, events, violate) {
+  const records = members.flatMap(each => each.records);
+  const given = new Set(records.filter(({ is }) => is === 'gave').map(({ epoch }) => epoch));
+  const inherited = new Set(records.filter(({ is }) => is === 'taking').map(({ from }) => from));
+  const latest = Math.max(...records.filter(({ is }) => is === 'taking').map(({ epoch }) => epoch));
+  for (const epoch of given) {
+    // Who is to take it over may be killed just then; and nobody comes after the last one.
+    if (epoch < latest && !inherited.has(epoch) && events.every(event => event === 'stop')) {
+      violate('a state was given that nobody has taken over', { epoch });
     }
   }
   for (const { number, records } of members) {

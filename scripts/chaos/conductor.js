@@ -54,8 +54,8 @@ class Conductor {
 
   /** For `check()`. */
   journals() {
-    return this.#all.map(({ number, pid, killed, calm, file }) => {
-      return { number, pid, killed, calm: calm && !killed, records: readJournal(file) };
+    return this.#all.map(({ number, pid, killed, killedAt, calm, file }) => {
+      return { number, pid, killed, killedAt, calm: calm && !killed, records: readJournal(file) };
     });
   }
 
@@ -147,6 +147,7 @@ class Conductor {
   #kill(member) {
     if (!member.gone) {
       member.killed = true;
+      member.killedAt ??= now();
       member.child.kill('SIGKILL');
     }
   }

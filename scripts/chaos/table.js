@@ -1,5 +1,5 @@
 /** The counts of a chaos test, as lines to print. */
-const SHOWN = 5;
+const SHOWN = 3;
 
 function count(members, calls, deeds) {
   const counts = {};
@@ -29,20 +29,32 @@ function count(members, calls, deeds) {
   const idempotent = all.filter(call => call.made.idempotent && !call.exempt);
   add('idempotent calls', idempotent.length);
   add('  executed twice', idempotent.filter(call => call.ran.length > 1).length);
-  add('  unknown', idempotent.filter(call => call.settled[0]?.how === 'unknown').length);
+  for (const { settled } of idempotent) {
+    if (settled[0]?.how === 'unknown') {
+      add(`  idempotent, and unknown ${settled[0].code}`);
+    }
+  }
   const records = members.flatMap(each => each.records);
   const gathered = records.filter(({ is }) => is === 'gathered');
   add('gathers', gathered.length);
-  add('  refused', gathered.filter(({ code }) => code).length);
-  for (const { outcomes } of gathered) {
+  for (const { code, outcomes } of gathered) {
+    if (code) {
+      add(`  not gathered ${code}`);
+    }
     for (const { status, code } of outcomes) {
       add(`  outcomes ${status}${code ? ` ${code}` : ''}`);
     }
   }
-  add('publications', records.filter(({ is }) => is === 'published').length);
-  add('  refused', 0);
+  const published = records.filter(({ is }) => is === 'published');
+  add('publications', published.length);
+  for (const { code } of published) {
+    if (code) {
+      add(`  not published ${code}`);
+    }
+  }
   add('  heard', records.filter(({ is }) => is === 'heard').length);
-  add('states handed over', records.filter(({ is, from }) => is === 'taking' && from !== undefined).length);
+  add('states given', records.filter(({ is }) => is === 'gave').length);
+  add('  taken over', records.filter(({ is, from }) => is === 'taking' && from !== undefined).length);
   for (const [deed, times] of Object.entries(deeds)) {
     add(deed, times);
   }
@@ -72,15 +84,14 @@ function table(counts) {
 /** Every kind of violation with its number, and the first few in full. */
 function listViolations(violations) {
   const kinds = new Map();
-  for (const { what } of violations) {
+  for (const { what, detail } of violations) {
     // Those with a time in them are of one kind.
     const kind = what.replace(/\d+ ms/, '... ms');
-    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    kinds.set(kind, [...(kinds.get(kind) ?? []), `    ${JSON.stringify(detail)}`]);
   }
   return [
     `violations: ${violations.length}`,
-    ...[...kinds].map(([kind, times]) => `  ${times} x ${kind}`),
-    ...violations.slice(0, SHOWN).map(({ what, detail }) => `${what}: ${JSON.stringify(detail)}`),
+    ...[...kinds].flatMap(([kind, details]) => [`  ${details.length} x ${kind}`, ...details.slice(0, SHOWN)]),
   ];
 }
 

@@ -20,7 +20,12 @@ const host = {
   deliver: (_, data) => tell({ type: 'heard', data: data() }),
   takeOver: silent,
   giveUp: silent,
-  logger: { debug: silent, info: silent, warn: console.log, error: console.log },
+  logger: {
+    debug: silent,
+    info: silent,
+    warn: console.log,
+    error: (message, error) => tell({ type: 'failed', error: `${message} ${error?.stack ?? ''}` }),
+  },
 };
 const engine = new LocalEngine(decision, resolveConfig({ runtimeDir, ...config }), host);
 engine.events.on('primary', ({ epoch }) => tell({ type: 'elected', epoch }));
