@@ -93,9 +93,11 @@ class Load {
       said = describe(error, name === 'fail' ? id : undefined);
     }
     clearTimeout(abort);
-    const took = now() - began;
-    const late = here || limit === Infinity ? undefined : took - (stalls.lost - lost) - limit;
-    journal.soon({ is: 'settled', id, ...said, here, took, late, at: began + took });
+    const at = now();
+    // Without the time for which this process itself was silent.
+    const took = at - began - (stalls.lost - lost);
+    const late = here || limit === Infinity ? undefined : took - limit;
+    journal.soon({ is: 'settled', id, ...said, here, took, late, at });
     this.#end();
   }
 
