@@ -27,7 +27,7 @@ export declare class NativeAgent {
    * # Errors
    * When one does.
    */
-  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | undefined) => void): boolean
+  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void): boolean
   /**
    * Sends a batch as text. Returns its number on the lane, counted from 1; 0 when the lane is closed; -1 when
    * `bounded` and the other end doesn't read what it was sent.

@@ -111,7 +111,7 @@ impl NativeAgent {
     /// When one does.
     #[napi(
         catch_unwind,
-        ts_args_type = "onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | undefined) => void"
+        ts_args_type = "onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void"
     )]
     pub fn take(
         &self,

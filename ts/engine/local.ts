@@ -295,7 +295,7 @@ export class LocalEngine implements Engine {
     }
   };
 
-  readonly #onNotice = (json: string, body: Encoded | null | undefined): void => {
+  readonly #onNotice = (json: string, body: Encoded | null): void => {
     try {
       this.#heed(JSON.parse(json) as Notice, body ?? undefined);
     } catch (error) {
