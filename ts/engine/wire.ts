@@ -115,23 +115,29 @@ export function readCalls(payload: string | Buffer, sink: CallSink): void {
   }
   const batch = readBatch(payload, 'calls');
   for (let i = 0; i < batch.length; i += 3) {
-    const [id, what, rest] = [batch[i], batch[i + 1], batch[i + 2]];
-    const isCall = Array.isArray(rest) && (typeof what === 'string' || isNameWithCarrier(what));
-    if (!Number.isInteger(id) || !(isCall || (Number.isInteger(what) && Number.isInteger(rest)))) {
+    if (!Number.isInteger(batch[i]) || !isCallOrVerb(batch[i + 1], batch[i + 2])) {
       throw malformed('calls');
     }
   }
   for (let i = 0; i < batch.length; i += 3) {
-    const [id, what, rest] = [batch[i] as number, batch[i + 1], batch[i + 2]];
+    const id = batch[i] as number;
+    const what = batch[i + 1];
     if (typeof what === 'string') {
-      sink.call(id, what, rest as unknown[], undefined);
+      sink.call(id, what, batch[i + 2] as unknown[], undefined);
     } else if (typeof what === 'number') {
-      sink.verb(id, what, rest as number);
+      sink.verb(id, what, batch[i + 2] as number);
     } else {
       const [name, carrier] = what as [string, Carrier];
-      sink.call(id, name, rest as unknown[], carrier);
+      sink.call(id, name, batch[i + 2] as unknown[], carrier);
     }
   }
+}
+
+function isCallOrVerb(what: unknown, rest: unknown): boolean {
+  if (Array.isArray(rest)) {
+    return typeof what === 'string' || isNameWithCarrier(what);
+  }
+  return Number.isInteger(what) && Number.isInteger(rest);
 }
 
 function readCallBytes(payload: Buffer, sink: CallSink): void {
