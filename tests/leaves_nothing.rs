@@ -17,7 +17,7 @@ fn count(what: &str) -> usize {
 }
 
 #[test]
-fn an_agent_that_has_ended_leaves_no_thread_and_no_descriptor() {
+fn an_agent_that_has_ended_leaves_no_thread_no_descriptor_and_no_file_but_the_lock() {
     let runtime = tempfile::tempdir().unwrap();
     // The first one may make what a process has once.
     Member::start(options(runtime.path())).until_elected(Epoch(0));
@@ -34,4 +34,7 @@ fn an_agent_that_has_ended_leaves_no_thread_and_no_descriptor() {
         }
     }
     assert_eq!((count("task"), count("fd")), before);
+    let group = fs::read_dir(runtime.path()).unwrap().next().unwrap().unwrap().path();
+    let left: Vec<_> = fs::read_dir(group).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"]);
 }

@@ -166,7 +166,6 @@ fn a_primary_that_says_nothing_is_reported_as_frozen_and_then_as_going_on() {
         first.until_elected(Epoch(0));
         first.agent.folder().to_owned()
     };
-    std::fs::remove_file(folder.join("socket")).unwrap();
     let fake = Fake { listener: UnixListener::bind(folder.join("socket")).unwrap(), epoch: Epoch(5) };
     let mut member = Member::start(Options { candidate: false, ..impatient(runtime.path()) });
     let (mut control, _calls) = fake.welcome();

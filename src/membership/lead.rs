@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::time::MissedTickBehavior;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Command, Commands, Membership};
 use crate::error::Result;
@@ -51,6 +51,17 @@ struct Hold<'a> {
     socket: Option<(u64, u64)>,
 }
 
+impl Hold<'_> {
+    /// Removes the socket's file, if it is still ours and the lock protects it: nobody listens on it any more.
+    fn remove_socket(&self, path: &std::path::Path) {
+        if self.socket.is_some() && self.lock.leads_to_path() && identity(path) == self.socket {
+            if let Err(error) = std::fs::remove_file(path) {
+                debug!("{} stays behind: {error}", path.display());
+            }
+        }
+    }
+}
+
 impl Membership {
     pub(super) async fn lead(
         &mut self,
@@ -93,6 +104,7 @@ impl Membership {
         if let End::HandOver { state: Some(state), .. } = &end {
             self.leave_state(epoch, state);
         }
+        hold.remove_socket(&socket_path(&self.folder));
         // The lock is freed last: the next primary may start only when nobody reaches this one any more.
         drop(lock);
         Ok(match end {
