@@ -210,6 +210,12 @@ test('a flood of calls leaves the primary time for its own timers', async () => 
   expect(await primary.run<number>('lag', 2000)).toBeLessThan(700);
 });
 
+test('many large calls with large results do not wait for each other', async () => {
+  const { workers } = await processes.group(1);
+  // 100 MB there and 100 MB back: more than both ends, and the sockets between them, hold.
+  expect(await workers[0].run('echoMany', 1000, 100_000)).toBe(1000);
+});
+
 test('a batch of long texts in a small frame limit arrives', async () => {
   const { workers } = await processes.group(1, { config: { maxPayload: 16_384 } });
   const calls = Array.from({ length: 2000 }, (_, i) => ['echo', [`${i} ${'漢'.repeat(1000)}`]]);

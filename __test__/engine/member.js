@@ -205,6 +205,12 @@ const commands = {
     }
     return counts;
   },
+  /** `count` calls at once, each with `size` characters there and back; how many came back whole. */
+  echoMany: async (count, size) => {
+    const value = 'x'.repeat(size);
+    const back = await Promise.all(Array.from({ length: count }, () => engine.call('echo', [value])));
+    return back.filter(each => each === value).length;
+  },
   rss: () => process.memoryUsage.rss(),
   /** Blocks the event loop. */
   block: ms => {

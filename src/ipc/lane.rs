@@ -24,7 +24,8 @@ use crate::role::{Epoch, MemberId};
 
 /// What a batch may have over the largest payload of one call.
 const BATCH_ROOM: usize = 2 * 1024 * 1024;
-/// While so many bytes wait to be written to the other end, nothing more is read from it.
+/// While so many bytes of replies wait to be written to a caller, no more calls are read from it. The caller's end always
+/// reads: two ends that wait for each other to read would wait for ever.
 const PAUSE_READING: usize = 16 * 1024 * 1024;
 /// How long a lane that has said its last word goes on writing.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -316,6 +317,8 @@ pub struct OpenLane {
     pub lane: Arc<Lane>,
     stream: Stream,
     reader: FrameReader,
+    /// The other end makes the calls.
+    calls_us: bool,
     context: LaneContext,
 }
 
@@ -340,7 +343,7 @@ pub fn open(
         protocol: peer.protocol,
         max_payload: peer.max_payload,
     });
-    Ok(OpenLane { lane, stream, reader, context: context.clone() })
+    Ok(OpenLane { lane, stream, reader, calls_us: peer.calls_us, context: context.clone() })
 }
 
 impl OpenLane {
@@ -351,8 +354,8 @@ impl OpenLane {
     /// What ended it, unless the other end just closed.
     pub async fn run(mut self) -> Result<()> {
         let mut closing = Closing { lane: Arc::clone(&self.lane), context: self.context.clone(), last: None };
-        let Self { lane, stream, reader, context } = &mut self;
-        let read = read(stream, reader, lane, &context.inbox, &mut closing.last);
+        let Self { lane, stream, reader, calls_us, context } = &mut self;
+        let read = read(stream, reader, lane, *calls_us, &context.inbox, &mut closing.last);
         let write = write(stream, lane);
         tokio::pin!(read, write);
         tokio::select! {
@@ -394,6 +397,7 @@ async fn read(
     stream: &Stream,
     reader: &mut FrameReader,
     lane: &Arc<Lane>,
+    calls_us: bool,
     inbox: &Inbox,
     last_word: &mut Option<Final>,
 ) -> Result<()> {
@@ -408,7 +412,9 @@ async fn read(
             Kind::Calls | Kind::Replies => {
                 inbox.push(lane, frame);
                 inbox.room().await;
-                lane.is_read().await;
+                if calls_us {
+                    lane.is_read().await;
+                }
             }
             Kind::Final => {
                 let last: Final = serde_json::from_slice(&frame.payload)
