@@ -238,3 +238,30 @@ fn replies_for_an_end_that_does_not_read_are_bounded() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn a_relief_is_heard_at_once_also_by_those_whose_calls_the_stuck_primary_has_not_taken() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut stuck = Member::start(impatient(runtime.path()));
+    let epoch = stuck.until_elected(Epoch(0));
+    let mut other = Member::start(impatient(runtime.path()));
+    let lane = other.lane(0);
+    other.agent.tell(Command::Ready);
+    stuck.take();
+    // It waits in the inbox of the stuck primary.
+    other.send(lane);
+    turn(&mut [&mut other], |members| elected_after(members[0], epoch).is_some());
+    let when = |is: &dyn Fn(&Notice) -> bool| {
+        other.told.iter().find(|(_, item)| matches!(item, Item::Notice(notice) if is(notice))).unwrap().0
+    };
+    let closed = when(&|notice| matches!(notice, Notice::LaneClosed { .. }));
+    let elected = when(&|notice| matches!(notice, Notice::Elected { .. }));
+    let began = when(&|notice| matches!(notice, Notice::LaneOpen { .. }));
+    // The limit, two looks, and the words themselves; no wait for a connection that does not end.
+    assert!(closed - began < LIMIT * 2, "{:?}", closed - began);
+    assert!(elected - closed < LIMIT / 2, "{:?}", elected - closed);
+    // It is stuck still: it does not stand again.
+    stuck.take();
+    let elections = stuck.notices().filter(|notice| matches!(notice, Notice::Elected { .. }));
+    assert_eq!(elections.count(), 1);
+}

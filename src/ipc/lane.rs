@@ -232,9 +232,13 @@ impl Lane {
         self.written.notify_one();
     }
 
+    /// The socket ends here, for the other end too: what JavaScript has not taken yet refers to the lane, and so would keep
+    /// it open as long as an event loop is stuck.
     fn close(&self) -> u64 {
         let mut state = self.state();
         state.phase = Phase::Closed;
+        #[cfg(unix)]
+        let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Both);
         state.queue.clear();
         self.budget.held.fetch_sub(state.unwritten, Ordering::Relaxed);
         state.unwritten = 0;

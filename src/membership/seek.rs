@@ -21,7 +21,8 @@ const EAGER: Duration = Duration::from_millis(150);
 const PATIENT: Duration = Duration::from_millis(25);
 /// How long the holder of the lock waits for the guard name.
 const GUARD_HELD: Duration = Duration::from_secs(2);
-/// A candidate whose event loop has been silent for so long does not stand for election.
+/// A candidate whose event loop has been silent for so long, or so long that it would be relieved at once, does not stand
+/// for election.
 const STUCK: Duration = Duration::from_secs(1);
 /// How often the event loop is looked at, at the least; more than a handshake with a primary that doesn't answer.
 const LOOK: Duration = Duration::from_secs(1);
@@ -33,10 +34,11 @@ impl Membership {
         let mut delay = Duration::from_millis(1);
         let mut last_trouble = String::new();
         let mut watch = Watch::new(LOOK);
+        let stuck = STUCK.min(self.manners.max_silence);
         folder::prepare(&self.runtime_dir, &self.folder)?;
         loop {
             // A process whose JavaScript hangs would lead a group that nobody can call.
-            let is_stuck = self.inbox().look(&mut watch, Instant::now()) >= STUCK;
+            let is_stuck = self.inbox().look(&mut watch, Instant::now()) >= stuck;
             let left_to_others =
                 self.wait_for_preferred && !self.preferred && !had_primary && began.elapsed() < GRACE;
             if self.me.candidate && !left_to_others && !is_stuck {
