@@ -14,6 +14,7 @@ use process_agent::inbox::{Item, Notice};
 use process_agent::ipc::frame::{Codec, Kind};
 use process_agent::ipc::lane::Sent;
 use process_agent::ipc::message::{MemberInfo, MemberState, Message, Speaks, PROTOCOL};
+use process_agent::ipc::parcel::{Body, Parcel};
 use process_agent::membership::Command;
 use process_agent::role::{Epoch, MemberId};
 
@@ -264,4 +265,35 @@ fn a_relief_is_heard_at_once_also_by_those_whose_calls_the_stuck_primary_has_not
     stuck.take();
     let elections = stuck.notices().filter(|notice| matches!(notice, Notice::Elected { .. }));
     assert_eq!(elections.count(), 1);
+}
+
+#[test]
+fn the_last_word_of_a_primary_is_heard_by_a_member_that_is_in_the_middle_of_saying_something() {
+    let runtime = tempfile::tempdir().unwrap();
+    let folder = {
+        let mut first = Member::start(options(runtime.path()));
+        first.until_elected(Epoch(0));
+        first.agent.folder().to_owned()
+    };
+    std::fs::remove_file(folder.join("socket")).unwrap();
+    let mut fake = Fake { listener: UnixListener::bind(folder.join("socket")).unwrap(), epoch: Epoch(0) };
+    let mut member = Member::start(Options { candidate: false, ..options(runtime.path()) });
+    for round in 1..=12 {
+        fake.epoch = Epoch(round);
+        let (mut control, calls) = fake.welcome();
+        member.until_following(Epoch(round - 1));
+        // More than the socket takes.
+        let body = Body { codec: Codec::Bytes, bytes: vec![0; 900_000].into() };
+        let parcel = Parcel::Publish { request: 1, topic: "t".into() };
+        member.agent.tell(Command::Parcel(fake.epoch, Box::new((parcel, body))));
+        let mut byte = [0];
+        control.read_exact(&mut byte).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        fake.send(&mut control, &Message::Bye { taken: round });
+        drop((control, calls));
+        member.until_notice("the last word", |notice| match notice {
+            Notice::Leaderless { taken: Some(taken), .. } if *taken == round => Some(()),
+            _ => None,
+        });
+    }
 }

@@ -28,6 +28,9 @@ use crate::time::now_ms;
 /// How long a member's event loop may be silent and the member still be a successor for a stuck primary.
 const LIVELY: Duration = Duration::from_secs(1);
 
+/// How long a member that has gone is still heard, before it is taken off the roster.
+const HEAR_OUT: Duration = Duration::from_millis(100);
+
 /// A primary's broker, for one tenure.
 #[derive(Debug)]
 pub struct Broker {
@@ -244,7 +247,9 @@ impl Broker {
         }
         let outcome = open.run().await;
         if !self.is_closing() {
-            // Either connection's end is the member's: its control task ends when its outbox is gone.
+            // Either connection's end is the member's: its control task ends when its outbox is gone. What it has said
+            // last on its control lane, that it leaves or what it answers, is heard first.
+            tokio::time::sleep(HEAR_OUT).await;
             self.leave(id);
         }
         outcome

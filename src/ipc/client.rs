@@ -150,9 +150,14 @@ impl Following {
         let (incoming, outward) = control.halves();
         let hearing = Hearing { inbox: &inbox, primary: &primary, epoch, manners, taken };
         let control = async {
+            let mut hearing = std::pin::pin!(hearing.run(incoming));
             tokio::select! {
-                outcome = hearing.run(incoming) => outcome,
-                outcome = talk(&inbox, (epoch, id), said, outward, beat, written) => outcome,
+                outcome = &mut hearing => outcome,
+                outcome = talk(&inbox, (epoch, id), said, outward, beat, written) => match outcome {
+                    Ok(()) => Ok(()),
+                    // The primary has gone; what it said before, its last word too, is still to be heard.
+                    Err(error) => timeout(DRAIN, hearing).await.unwrap_or(Err(error)),
+                },
             }
         };
         let (mut running, mut control) = (std::pin::pin!(lane.run()), std::pin::pin!(control));

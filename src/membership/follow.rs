@@ -35,6 +35,8 @@ impl Membership {
         let mut followed = std::pin::pin!(following.follow(&context, self.manners, &mut said, account));
         loop {
             tokio::select! {
+                // First: what there is to say is said before a command to leave is heard.
+                biased;
                 outcome = &mut followed => {
                     match outcome {
                         Ok(()) | Err(AgentError::Disconnected) => debug!("the primary of epoch {epoch} is gone"),

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{timeout, MissedTickBehavior};
 use tracing::{debug, warn};
 
-use super::{millis, Broker, Entry};
+use super::{millis, Broker, Entry, HEAR_OUT};
 use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
 use crate::ipc::connection::{Connection, Incoming, Outward};
@@ -50,9 +50,14 @@ impl Broker {
         // The roster has the other end: when it turns the member out, what is queued is still written.
         let beats = self.beat_to(outbox.downgrade(), Duration::from_millis(wanted));
         drop(outbox);
+        let mut hearing = std::pin::pin!(self.hear(id, incoming));
         tokio::select! {
-            outcome = self.hear(id, incoming) => outcome,
-            outcome = self.tell(id, outgoing, outward) => outcome,
+            outcome = &mut hearing => outcome,
+            outcome = self.tell(id, outgoing, outward) => match outcome {
+                Ok(()) => Ok(()),
+                // It has gone; what it said before is still to be heard.
+                Err(error) => timeout(HEAR_OUT, hearing).await.unwrap_or(Err(error)),
+            },
             () = beats => Ok(()),
         }
     }
