@@ -50,8 +50,10 @@ export declare class NativeAgent {
    * When `head` is none, or too large.
    */
   sendParcel(epoch: number, head: string, body: string | Buffer): void
-  /** This process's own start-up has finished; if it is primary, what it has taken over as well. */
+  /** This process's own start-up has finished; if it is primary, what it takes over is taken over as well. */
   ready(): void
+  /** What the primary before this epoch has left is taken over; until then it is passed on as it was. */
+  tookOver(epoch: number): void
   /** A debugger may hold the event loop: then its silence means nothing. */
   setInspected(inspected: boolean): void
   /** Asks who is in the group; a notice `members` with the same number answers. */

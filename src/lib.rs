@@ -158,10 +158,16 @@ impl NativeAgent {
         Ok(())
     }
 
-    /// This process's own start-up has finished; if it is primary, what it has taken over as well.
+    /// This process's own start-up has finished; if it is primary, what it takes over is taken over as well.
     #[napi(catch_unwind)]
     pub fn ready(&self) {
         self.agent.tell(Command::Ready);
+    }
+
+    /// What the primary before this epoch has left is taken over; until then it is passed on as it was.
+    #[napi(catch_unwind)]
+    pub fn took_over(&self, epoch: f64) {
+        self.agent.tell(Command::TookOver(Epoch(callback::count(epoch))));
     }
 
     /// A debugger may hold the event loop: then its silence means nothing.

@@ -198,8 +198,48 @@ fn what_a_primary_leaves_reaches_the_next_one_and_not_the_one_after() {
         _ => None,
     });
     assert_eq!(elected, (Epoch(epoch.0 + 1), state));
+    next.agent.tell(Command::TookOver(elected.0));
     next.agent.end();
     let mut third = Member::start(options(runtime.path()));
     // Without a body: a plain notice.
     third.until_elected(elected.0);
+}
+
+#[test]
+fn a_primary_that_leaves_before_it_has_taken_over_passes_on_what_was_left_to_it() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (epoch, [primary, mut next, last]) = group(runtime.path());
+    let state = Body { codec: Codec::Bytes, bytes: Bytes::from_static(&[0xff, 1, 2]) };
+    let elected = |item: &Item, after: Epoch| match item {
+        Item::Letter(Letter { notice: Notice::Elected { epoch, .. }, body, .. }) if *epoch > after => {
+            Some((*epoch, body.clone()))
+        }
+        _ => None,
+    };
+    last.agent.tell(Command::HandOver { state: None, grace: Duration::ZERO });
+    primary.agent.tell(Command::HandOver { state: Some(state.clone()), grace: Duration::ZERO });
+    let (second, _) = next.until("the election", |item| elected(item, epoch));
+    // It is stopped: it has nothing to hand over of its own.
+    let mut third = Member::start(options(runtime.path()));
+    third.until_following(epoch);
+    next.agent.tell(Command::HandOver { state: None, grace: Duration::ZERO });
+    next.agent.finish_lanes();
+    let (third_epoch, left) = third.until("the next election", |item| elected(item, second));
+    assert_eq!((third_epoch, left), (Epoch(second.0 + 1), state.clone()));
+    third.agent.end();
+    let mut fourth = Member::start(options(runtime.path()));
+    assert_eq!(fourth.until("the last election", |item| elected(item, third_epoch)).1, state);
+}
+
+#[test]
+fn a_primary_that_hands_over_leaves_at_once_when_it_is_told_to() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (epoch, [mut primary, mut asker]) = group(runtime.path());
+    asker.gather(epoch, 1, 60_000);
+    primary.until_asked();
+    primary.agent.tell(Command::HandOver { state: None, grace: Duration::from_secs(60) });
+    let began = Instant::now();
+    primary.agent.end();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    asker.until_elected(epoch);
 }

@@ -28,6 +28,20 @@ test('a primary that hands over leaves its state to the next one, which has it b
   expect(await answers).toEqual([taken]);
 });
 
+test('a process that is stopped while it takes over passes on what was left to it, and stops', async () => {
+  const { primary, workers } = await processes.group(1);
+  await primary.run('keepLocally', 'kept');
+  await workers[0].run('delayTakeOver', 5000);
+  await primary.run('stop');
+  await workers[0].until('the lock', told => told.type === 'log' && /is primary of/.test(told.text));
+  const last = processes.start();
+  await last.until('its attempt', told => told.type === 'trying');
+  await workers[0].run('stop');
+  await elected(last);
+  expect(await last.run('takenOver')).toMatchObject([{ state: 'kept' }]);
+  expect(workers[0].told.some(told => told.type === 'primary')).toBe(false);
+});
+
 test('a state is taken over once: the primary after a death starts with nothing', async () => {
   const { primary, workers } = await processes.group(2);
   await primary.run('keepLocally', 'kept');

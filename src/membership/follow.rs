@@ -56,7 +56,7 @@ impl Membership {
                         }
                         Some(Command::ListMembers(request)) => Say::ListMembers(request),
                         Some(Command::Parcel(of, said)) => Say::Parcel(of, said),
-                        Some(Command::LanesFinished) => continue,
+                        Some(Command::TookOver(_) | Command::LanesFinished) => continue,
                         Some(Command::Leave) | None => return ControlFlow::Break(()),
                     };
                     // It is received as long as we follow.

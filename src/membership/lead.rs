@@ -70,28 +70,30 @@ impl Membership {
         commands: &mut Commands,
     ) -> Result<ControlFlow<()>> {
         let epoch = lock.raise_epoch()?;
-        let left = handover::take(&self.folder, epoch, self.context.max_payload);
+        let mut untaken =
+            handover::take(&self.folder, epoch, self.context.max_payload).and_then(handed_over);
         let listener = connection::listen(&socket_path(&self.folder))?;
         let beat = watch::period(self.manners.max_silence);
         let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners.speaks, beat);
         let broker = Arc::new(broker);
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
-        self.tell_elected(Notice::Elected { epoch, id: broker.id() }, left);
+        self.tell_elected(Notice::Elected { epoch, id: broker.id() }, untaken.clone());
         let socket = identity(&socket_path(&self.folder));
         let mut serving = tokio::spawn({
             let broker = Arc::clone(&broker);
             async move { broker.serve(&listener).await }
         });
         let hold = Hold { lock: &lock, guard, socket };
-        let end = tokio::select! {
-            end = self.reign(epoch, &broker, &hold, commands) => end,
+        let mut end = tokio::select! {
+            end = self.reign(epoch, &broker, &hold, &mut untaken, commands) => end,
             _ = &mut serving => {
                 warn!("the broker of epoch {epoch} has failed, which is a mistake in @midwayjs/process-agent");
                 End::Failed
             }
         };
+        let mut leaves = matches!(end, End::Leave);
         if let End::HandOver { grace, .. } = &end {
-            self.linger(epoch, &broker, *grace, commands).await;
+            leaves = self.linger(epoch, &broker, *grace, commands).await.is_break();
         }
         let taken = broker.finish(matches!(end, End::Relieved));
         // JavaScript hears it before anybody else can become primary.
@@ -101,23 +103,28 @@ impl Membership {
             serving.abort();
             let _ = serving.await;
         }
-        if let End::HandOver { state: Some(state), .. } = &end {
-            self.leave_state(epoch, state);
+        let state = match &mut end {
+            End::HandOver { state, .. } => state.take().or(untaken),
+            End::Leave => untaken,
+            // It may be what got the event loop stuck; or there is no folder to leave it in.
+            End::Relieved | End::Worthless | End::Failed => None,
+        };
+        if let Some(state) = state {
+            self.leave_state(epoch, &state);
         }
         hold.remove_socket(&socket_path(&self.folder));
         // The lock is freed last: the next primary may start only when nobody reaches this one any more.
         drop(lock);
-        Ok(match end {
-            End::Leave => ControlFlow::Break(()),
-            End::HandOver { .. } | End::Relieved | End::Worthless | End::Failed => ControlFlow::Continue(()),
-        })
+        Ok(if leaves { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
+    /// `untaken` is what the previous primary has left, until JavaScript has taken it over.
     async fn reign(
         &mut self,
         epoch: Epoch,
         broker: &Broker,
         hold: &Hold<'_>,
+        untaken: &mut Option<Body>,
         commands: &mut Commands,
     ) -> End {
         let mut check = tokio::time::interval(CHECK);
@@ -131,6 +138,11 @@ impl Membership {
                     Some(Command::Ready) => {
                         self.me.state = MemberState::Ready;
                         broker.set_state(MemberState::Ready);
+                    }
+                    Some(Command::TookOver(of)) => {
+                        if of == epoch {
+                            *untaken = None;
+                        }
                     }
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
@@ -173,8 +185,14 @@ impl Membership {
     }
 
     /// Lets gathers that are open come to their end, for `grace`; new ones go to the next primary. Then lets JavaScript
-    /// say the last word on its lanes.
-    async fn linger(&mut self, epoch: Epoch, broker: &Broker, grace: Duration, commands: &mut Commands) {
+    /// say the last word on its lanes. Breaks when it is told to leave: then nothing is waited for.
+    async fn linger(
+        &mut self,
+        epoch: Epoch,
+        broker: &Broker,
+        grace: Duration,
+        commands: &mut Commands,
+    ) -> ControlFlow<()> {
         broker.stop_taking();
         let mut until = tokio::time::Instant::now() + grace;
         let mut finishing = false;
@@ -186,14 +204,19 @@ impl Membership {
             }
             let soon = until.min(tokio::time::Instant::now() + Duration::from_millis(5));
             tokio::select! {
-                () = tokio::time::sleep_until(soon) => if finishing && soon == until { break },
+                () = tokio::time::sleep_until(soon) => if finishing && soon == until {
+                    return ControlFlow::Continue(());
+                },
                 command = commands.recv() => match command {
                     Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }
-                    Some(Command::LanesFinished) | None => break,
-                    Some(_) => {}
+                    Some(Command::LanesFinished) => return ControlFlow::Continue(()),
+                    Some(Command::Leave) | None => return ControlFlow::Break(()),
+                    Some(
+                        Command::Ready | Command::TookOver(_) | Command::Parcel(..) | Command::HandOver { .. },
+                    ) => {}
                 },
             }
         }
@@ -214,17 +237,19 @@ impl Membership {
         }
     }
 
-    fn tell_elected(&self, notice: Notice, left: Option<Vec<u8>>) {
-        let body = left.and_then(|bytes| {
-            let codec = Codec::try_from(*bytes.first()?).ok()?;
-            let is_whole = codec == Codec::Bytes || std::str::from_utf8(&bytes[1..]).is_ok();
-            is_whole.then(|| Body { codec, bytes: Bytes::from(bytes).slice(1..) })
-        });
-        match body {
+    fn tell_elected(&self, notice: Notice, state: Option<Body>) {
+        match state {
             Some(body) => self.inbox().post(Letter { notice, body, expires: None }),
             None => self.inbox().tell(notice),
         }
     }
+}
+
+/// What [`Membership::leave_state`] has left.
+fn handed_over(bytes: Vec<u8>) -> Option<Body> {
+    let codec = Codec::try_from(*bytes.first()?).ok()?;
+    let is_whole = codec == Codec::Bytes || std::str::from_utf8(&bytes[1..]).is_ok();
+    is_whole.then(|| Body { codec, bytes: Bytes::from(bytes).slice(1..) })
 }
 
 /// Which file a path leads to: a socket that was removed can't be connected to any more.

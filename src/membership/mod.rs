@@ -39,6 +39,8 @@ const TROUBLED: Duration = Duration::from_secs(1);
 pub enum Command {
     /// Its own start-up has finished; if it is primary, what it has taken over as well.
     Ready,
+    /// What the primary before this epoch has left is taken over: it is not passed on as it was any more.
+    TookOver(Epoch),
     /// Tell who is in the group.
     ListMembers(u32),
     /// Something for other members, of the tenure with this epoch.
@@ -140,7 +142,12 @@ impl Membership {
                     Some(Command::Ready) => self.me.state = MemberState::Ready,
                     Some(Command::HandOver { .. }) => self.stop_standing(),
                     // JavaScript asks again when there is a primary.
-                    Some(Command::ListMembers(_) | Command::Parcel(..) | Command::LanesFinished) => {}
+                    Some(
+                        Command::TookOver(_)
+                        | Command::ListMembers(_)
+                        | Command::Parcel(..)
+                        | Command::LanesFinished,
+                    ) => {}
                     Some(Command::Leave) | None => return ControlFlow::Break(()),
                 },
             }

@@ -10,7 +10,7 @@ use crate::ipc::client;
 use crate::role::folder;
 use crate::role::group::socket_path;
 use crate::role::guard::{self, Attempt, Guard};
-use crate::role::lock::{self, HeldLock};
+use crate::role::lock;
 use crate::watch::event_loop::Watch;
 
 /// How long a candidate that is not preferred leaves the lock to one that is, when there has been no primary yet.
@@ -42,8 +42,8 @@ impl Membership {
             let left_to_others =
                 self.wait_for_preferred && !self.preferred && !had_primary && began.elapsed() < GRACE;
             if self.me.candidate && !left_to_others && !is_stuck {
-                if let Some((lock, guard)) = self.try_to_lead(commands).await? {
-                    return Ok(Found::Lead(lock, guard));
+                if let Some(found) = self.try_to_lead(commands).await? {
+                    return Ok(found);
                 }
             }
             // A frozen primary takes connections and never answers: commands are heard meanwhile.
@@ -70,7 +70,7 @@ impl Membership {
         }
     }
 
-    async fn try_to_lead(&mut self, commands: &mut Commands) -> Result<Option<(HeldLock, Guard)>> {
+    async fn try_to_lead(&mut self, commands: &mut Commands) -> Result<Option<Found>> {
         let lock = match lock::try_hold(&self.folder) {
             Ok(lock) => lock,
             Err(AgentError::Lock { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -86,7 +86,7 @@ impl Membership {
         let mut is_ours = false;
         loop {
             match guard::try_hold(&self.folder) {
-                Attempt::Held(guard) => return Ok(Some((lock, guard))),
+                Attempt::Held(guard) => return Ok(Some(Found::Lead(lock, guard))),
                 Attempt::Busy => is_ours = true,
                 Attempt::Unknown => {}
             }
@@ -98,10 +98,13 @@ impl Membership {
                     return Err(AgentError::RuntimeDir { path: self.folder.clone(), reason: reason.into() });
                 }
                 warn!("the group goes without its guard name: somebody unknown holds it");
-                return Ok(Some((lock, Guard::none())));
+                return Ok(Some(Found::Lead(lock, Guard::none())));
             }
             // The holder is dying, or its folder was removed and it is about to notice.
-            if self.pause(commands, delay).await.is_break() || !lock.leads_to_path() {
+            if self.pause(commands, delay).await.is_break() {
+                return Ok(Some(Found::Leave));
+            }
+            if !lock.leads_to_path() {
                 return Ok(None);
             }
             delay = (delay * 2).min(PATIENT);

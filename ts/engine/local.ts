@@ -54,6 +54,8 @@ export class LocalEngine implements Engine {
   #primaryReady = false;
   /** The tenure that this process leads, or is taking over; 0 while it does not. */
   #leads = 0;
+  /** The native agent was told that this process does not lead any more. */
+  #standsDown = false;
   #tenure: AbortController | undefined;
   /** This process's own start-up has finished. */
   #ready = false;
@@ -221,7 +223,9 @@ export class LocalEngine implements Engine {
   async handOver(): Promise<void> {
     this.#stopUntil = Date.now() + this.config.stopTimeout;
     if (this.role !== 'primary') {
-      this.#agent.handOver(0);
+      // If it is just taking over, what was left to it is left to the next one.
+      this.#leads = 0;
+      this.#standDown(0);
       return;
     }
     if (!this.#hasSuccessor()) {
@@ -237,9 +241,9 @@ export class LocalEngine implements Engine {
       // From here on calls of this process wait for the next primary as well: what it keeps changes no more.
       this.#endTenure('this process hands over');
       const state = await stateToLeave(this.host, Math.max(SHORTEST_LEAVE, this.#stopUntil - Date.now()));
-      this.#agent.handOver(Math.max(0, this.#stopUntil - Date.now()), state);
+      this.#standDown(Math.max(0, this.#stopUntil - Date.now()), state);
     } else {
-      this.#agent.handOver(0);
+      this.#standDown(0);
     }
     await gone;
     this.#holdProcess(-1);
@@ -310,7 +314,9 @@ export class LocalEngine implements Engine {
     switch (notice.type) {
       case 'elected':
         this.#enter(notice.id);
-        this.#takeOver(notice.epoch, body);
+        if (!this.#standsDown) {
+          this.#takeOver(notice.epoch, body);
+        }
         break;
       case 'following':
         this.#enter(notice.id);
@@ -417,7 +423,13 @@ export class LocalEngine implements Engine {
     takeOver(this.host, state, epoch, become);
   }
 
+  #standDown(grace: number, state?: Encoded): void {
+    this.#standsDown = true;
+    this.#agent.handOver(grace, state);
+  }
+
   #becomePrimary(epoch: number): void {
+    this.#agent.tookOver(epoch);
     this.role = 'primary';
     this.#incoming.accept();
     if (this.#ready) {
