@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::ipc::frame::Frame;
 use crate::ipc::lane::Lane;
 pub use crate::notice::{Letter, Notice};
+use crate::time::now_ms;
 use crate::watch::event_loop::{EventLoop, Watch};
 
 /// How many bytes of frames may wait before readers pause.
@@ -49,6 +50,8 @@ pub struct Inbox {
 struct Queue {
     items: VecDeque<Item>,
     bytes: usize,
+    /// How many bytes were taken, all in all.
+    taken: u64,
 }
 
 impl Inbox {
@@ -97,11 +100,24 @@ impl Inbox {
 
     /// Puts a letter in, for one who can't wait; `false` when far too much waits already.
     pub fn try_post(&self, letter: Letter) -> bool {
-        let has_room = self.queue().bytes <= MOST;
-        if has_room {
+        let takes = self.takes_letters();
+        if takes {
             self.post(letter);
         }
-        has_room
+        takes
+    }
+
+    /// How many bytes wait, and how many were taken, all in all.
+    #[must_use]
+    pub fn progress(&self) -> (usize, u64) {
+        let queue = self.queue();
+        (queue.bytes, queue.taken)
+    }
+
+    /// Whether there is room for a letter of one who can't wait.
+    #[must_use]
+    pub fn takes_letters(&self) -> bool {
+        self.queue().bytes <= MOST
     }
 
     /// Puts a frame of calls or replies in.
@@ -154,7 +170,7 @@ impl Inbox {
                     }
                     Item::Letter(letter) => {
                         bytes += letter.body.bytes.len();
-                        letter.expires.is_none_or(|expires| expires > Instant::now())
+                        letter.expires.is_none_or(|expires| expires > now_ms())
                     }
                     Item::Notice(_) => true,
                 };
@@ -168,6 +184,7 @@ impl Inbox {
                 }
             }
             queue.bytes -= bytes;
+            queue.taken += bytes as u64;
             let left = !queue.items.is_empty();
             // Under the queue's lock: what is put in after this wakes again.
             self.scheduled.store(left, Ordering::Release);

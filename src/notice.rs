@@ -1,7 +1,5 @@
 //! What JavaScript is told, beside frames of calls.
 
-use std::time::Instant;
-
 use serde::Serialize;
 
 use crate::ipc::lane::LaneId;
@@ -28,6 +26,8 @@ pub enum Notice {
         id: MemberId,
         /// Who leads.
         primary: MemberInfo,
+        /// The largest payload that it takes, in bytes.
+        max_payload: usize,
     },
     /// This process hands over, and all else has come to its end: the last word is to be said on every lane, by
     /// JavaScript, where frames are taken, so that the count of those that were accepted is exact.
@@ -133,8 +133,8 @@ pub struct Letter {
     pub notice: Notice,
     /// What Rust does not look into.
     pub body: Body,
-    /// When nobody waits for it any more.
-    pub expires: Option<Instant>,
+    /// When nobody waits for it any more, in ms since 1970.
+    pub expires: Option<u64>,
 }
 
 impl Letter {

@@ -136,8 +136,8 @@ export class Membership implements EngineHost {
     return this.transfers.takeOver(state, epoch);
   }
 
-  giveUp(): Promise<unknown> {
-    return this.transfers.giveUp();
+  giveUp(ms: number): Promise<unknown> {
+    return this.transfers.giveUp(ms);
   }
 
   async #start(): Promise<void> {

@@ -1,3 +1,6 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import * as path from 'node:path';
+import { until } from '../support/until';
 import { now, type Process, Processes } from './members';
 
 let processes: Processes;
@@ -52,6 +55,39 @@ test('a state is taken over once: the primary after a death starts with nothing'
   const third = workers.find(each => each !== second) as Process;
   await elected(third, epoch + 1);
   expect(await third.run('takenOver')).toEqual([{ epoch: epoch + 2 }]);
+});
+
+test('a state that can not be read does not keep a process from becoming primary', async () => {
+  const { primary, workers } = await processes.group(1);
+  const { epoch } = await primary.started();
+  await primary.run('keepLocally', 'kept');
+  const { folder } = await primary.run<{ folder: string }>('explain');
+  const taken = workers[0].until('the election', told => told.type === 'primary');
+  await workers[0].freeze();
+  const stopped = primary.run('stop');
+  const file = path.join(folder, 'handover');
+  const left = await until(() => readFileSync(file), { what: 'the state', every: 1 });
+  // The same length, and no value of any codec: the first byte of the body tells which it is.
+  const body = left.indexOf(10) + 1;
+  writeFileSync(
+    file,
+    Buffer.concat([left.subarray(0, body), Buffer.from([1]), Buffer.alloc(left.length - body - 1, 0xee)]),
+  );
+  workers[0].child.kill('SIGCONT');
+  await taken;
+  await stopped;
+  expect(await workers[0].run('takenOver')).toEqual([{ epoch: epoch + 1 }]);
+});
+
+test('a stuck primary is not relieved when the only other member is frozen', async () => {
+  const { primary, workers } = await processes.group(1, impatient);
+  const { epoch } = await primary.started();
+  await workers[0].freeze();
+  await primary.run('block', 6000);
+  expect(await primary.run('role')).toMatchObject({ role: 'primary', epoch });
+  workers[0].child.kill('SIGCONT');
+  expect(await workers[0].call('pid')).toBe(primary.pid);
+  expect(await primary.run('role')).toMatchObject({ role: 'primary', epoch });
 });
 
 test('calls wait for a primary that takes over, and it is no primary before it has', async () => {

@@ -66,6 +66,28 @@ test('a question whose deadline has passed is not run any more', async () => {
   expect(byPid(await gather(asker, 'recorded')).get(stuck.pid)?.value).toEqual([]);
 });
 
+test('a member that was frozen does not run a question whose deadline has passed', async () => {
+  const { workers } = await processes.group(2);
+  const [asker, frozen] = workers;
+  await frozen.freeze();
+  const outcomes = byPid(await gather(asker, 'record', ['x'], 200));
+  expect(outcomes.get(frozen.pid)).toMatchObject({ code: 'ERR_AGENT_TIMEOUT' });
+  frozen.child.kill('SIGCONT');
+  expect(byPid(await gather(asker, 'recorded')).get(frozen.pid)?.value).toEqual([]);
+});
+
+test('a question that waits for a start is not run when its deadline has passed by then', async () => {
+  const { primary } = await processes.group(0);
+  const starting = processes.start({ starting: true });
+  await starting.started();
+  await primary.run('lateMethod', 'late');
+  const [, outcome] = await gather(primary, 'late', [], 200);
+  expect(outcome).toMatchObject({ pid: starting.pid, code: 'ERR_AGENT_TIMEOUT' });
+  await starting.run('lateMethod', 'late');
+  await starting.run('markReady');
+  expect(starting.told.some(told => told.type === 'late')).toBe(false);
+});
+
 test('a member that dies before it answers is an outcome at once', async () => {
   const { workers } = await processes.group(2);
   const outcomes = gather(workers[0], 'after', [10_000], 20_000);
@@ -123,6 +145,55 @@ test('more than maxPayload is refused before it is sent', async () => {
     code: 'ERR_AGENT_TOO_LARGE',
     outcome: 'not-sent',
   });
+});
+
+test('what the primary does not take is refused before it is sent, and an answer that it does not take is an outcome', async () => {
+  const primary = processes.start({ config: { maxPayload: 100_000 } });
+  await primary.started();
+  const workers = [processes.start(), processes.start()];
+  await Promise.all(workers.map(each => each.started()));
+  const load = 'x'.repeat(3_000_000);
+  const tooLarge = { code: 'ERR_AGENT_TOO_LARGE', outcome: 'not-sent' };
+  await expect(gather(workers[0], 'echo', [load])).rejects.toMatchObject(tooLarge);
+  await expect(workers[0].run('publish', 'x', load)).rejects.toMatchObject(tooLarge);
+  const outcomes = byPid(await gather(workers[0], 'large', [3_000_000]));
+  expect(outcomes.get(workers[1].pid)).toMatchObject({ code: 'ERR_AGENT_TOO_LARGE', outcome: 'executed' });
+  expect(workers[0].told.filter(told => told.type === 'worker')).toHaveLength(1);
+});
+
+test('answers of more than may wait for the asker are outcomes, and it stays a member', async () => {
+  const primary = processes.start({ config: { maxPendingBytes: 8_000_000 } });
+  await primary.started();
+  const workers = Array.from({ length: 4 }, () => processes.start());
+  await Promise.all(workers.map(each => each.started()));
+  const asked = gather(workers[0], 'large', [6_000_000]);
+  for (const { status, code } of await asked) {
+    expect(status === 'fulfilled' || code === 'ERR_AGENT_TOO_LARGE').toBe(true);
+  }
+  expect(workers[0].told.filter(told => told.type === 'worker')).toHaveLength(1);
+  expect(await gather(workers[0], 'pid')).toHaveLength(5);
+});
+
+test.each(['the primary', 'a worker'])(
+  '%s publishes far more at once than may wait, and all get everything',
+  async who => {
+    const { primary, workers } = await processes.group(2, { config: { maxPendingBytes: 400_000_000 } });
+    const publisher = who === 'a worker' ? workers[0] : primary;
+    await publisher.run('publishMany', 'load', 60, 4_000_000);
+    for (const each of [primary, ...workers]) {
+      await each.until('everything', () => topics(each).length === 60);
+    }
+    expect(workers[1].told.filter(told => told.type === 'worker')).toHaveLength(1);
+  },
+  60_000,
+);
+
+test('a process that stops lets its own gathers end', async () => {
+  const { workers } = await processes.group(2);
+  const outcomes = gather(workers[0], 'after', [400, 'ok']);
+  await workers[0].call('pid');
+  await workers[0].run('stop');
+  expect((await outcomes).filter(each => each.value === 'ok').length).toBeGreaterThanOrEqual(2);
 });
 
 test('large questions and answers in both directions do not wait for each other', async () => {

@@ -65,6 +65,13 @@ const methods = {
   large: bytes => 'x'.repeat(bytes),
   after: (ms, value) => new Promise(resolve => setTimeout(resolve, ms, value)),
   length: (text, ms) => new Promise(resolve => setTimeout(resolve, ms, text.length)),
+  /** Hangs in the process that is told, and does not exist in any other. */
+  onlyIn: pid => {
+    if (pid !== process.pid) {
+      throw new ProcessAgentError('ERR_AGENT_UNKNOWN_METHOD', 'not here', { outcome: 'not-sent' });
+    }
+    return new Promise(() => {});
+  },
   never: () => new Promise(() => {}),
   seen: [],
   record: value => {
@@ -133,7 +140,11 @@ const engine = new LocalEngine(
   {
     invoke: (name, args, invocation) => current.run(invocation, () => methodOf(name)(...args)),
     wantsInvocations: invocations,
-    deliver: (topic, data, from) => tell({ type: 'topic', topic, data: data(), from: from.pid }),
+    deliver: (topic, data, from) => {
+      const value = data();
+      // The channel to the parent is slower than what is tested.
+      tell({ type: 'topic', topic, data: value.length > 1_000_000 ? value.length : value, from: from.pid });
+    },
     takeOver: (state, epoch) => methods.takeOver(state, epoch),
     giveUp: () => kept.state,
     logger,
@@ -164,7 +175,10 @@ const commands = {
     kept.delay = ms;
   },
   lateMethod: name => {
-    methods[name] = () => process.pid;
+    methods[name] = () => {
+      tell({ type: name });
+      return process.pid;
+    };
   },
   tenure: () => engine.tenure && { aborted: engine.tenure.aborted },
   watchTenure: () => {
@@ -184,6 +198,8 @@ const commands = {
     }));
   },
   publish: (topic, data) => engine.publish(topic, data),
+  publishMany: (topic, count, size) =>
+    Promise.all(Array.from({ length: count }, () => engine.publish(topic, 'x'.repeat(size)))).then(() => {}),
   publishAll: (topic, all) => Promise.all(all.map(data => engine.publish(topic, data))).then(() => {}),
   /** Makes a call, and does not read the reply for a while. */
   callThenBlock: async (ms, name, args) => {

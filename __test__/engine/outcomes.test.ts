@@ -37,6 +37,42 @@ test('what runs in the primary sees that its caller has timed out', async () => 
   await primary.until('the abort', told => told.type === 'aborted');
 });
 
+test('a primary that hands over still hears that a caller waits no longer', async () => {
+  const { primary, workers } = await group(1);
+  const aborted = workers[0].run('abortAfter', 300, 'watched', []).catch(error => error);
+  await primary.until('the call', told => told.type === 'running');
+  const began = now();
+  const handedOver = primary.run('handOver');
+  workers[0].call('pid').catch(() => {});
+  expect(await aborted).toMatchObject({ code: 'ERR_AGENT_ABORTED' });
+  const seen = await primary.until('the abort', told => told.type === 'aborted');
+  expect(seen.at - began).toBeLessThan(900);
+  await handedOver;
+});
+
+test('a call that waits keeps its timeout when its own process becomes primary', async () => {
+  const primary = processes.start({ starting: true });
+  await primary.started();
+  const worker = processes.start();
+  await worker.started();
+  const call = worker.run('call', 'after', [5000], { timeout: 600 }).catch(error => error);
+  await worker.run('role');
+  primary.child.kill('SIGKILL');
+  expect(await call).toMatchObject({ code: 'ERR_AGENT_TIMEOUT', outcome: 'unknown' });
+});
+
+test('an idempotent call that the second primary refuses may have run in the first', async () => {
+  const { primary, workers } = await group(1);
+  const call = workers[0].run('call', 'onlyIn', [primary.pid], { idempotent: true }).catch(error => error);
+  const other = processes.start({ config: { candidate: false }, invocations: true });
+  await other.started();
+  const outside = other.run('call', 'onlyIn', [primary.pid], { idempotent: true }).catch(error => error);
+  await other.call('pid');
+  primary.child.kill('SIGKILL');
+  expect(await outside).toMatchObject({ code: 'ERR_AGENT_UNKNOWN_METHOD', outcome: 'unknown' });
+  await call;
+});
+
 test('what runs in the primary sees that its caller has died', async () => {
   const { primary, workers } = await group(1);
   workers[0].call('watched').catch(() => {});

@@ -110,6 +110,19 @@ test('a stream that was accepted is read to its end while the primary hands over
   expect(await reading).toMatchObject({ end: 'done' });
 });
 
+test('a stream that is longer than the window goes on while the primary hands over, and may be left then', async () => {
+  const reading = read('count', [100, { every: 5 }]);
+  const left = read('count', [1_000_000, { every: 5 }], 60);
+  await worker.call('pid');
+  const handedOver = primary.run('handOver');
+  // Refused by the primary: calls flow to it no more.
+  const refused = worker.call('pid');
+  expect(await reading).toMatchObject({ end: 'done' });
+  expect(await left).toMatchObject({ end: 'left', done: true });
+  await handedOver;
+  expect(await refused).toBe(worker.pid);
+});
+
 test('a process with an open stream stays alive, and ends when it has ended', async () => {
   expect(await read('count', [5, { every: 20 }])).toMatchObject({ end: 'done' });
   await worker.run('close');

@@ -132,7 +132,7 @@ export class LocalEngine implements Engine {
 
   async handOver(): Promise<void> {
     const wasPrimary = this.role === 'primary';
-    const state = wasPrimary ? await this.#host.giveUp() : undefined;
+    const state = wasPrimary ? await this.#host.giveUp(1000) : undefined;
     this.#follow();
     if (wasPrimary) {
       await LocalEngine.#elect(this, copy(state));

@@ -7,7 +7,7 @@ mod routes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
@@ -54,6 +54,8 @@ struct Roster {
     gathers: Gathers,
     /// How many requests of the primary itself were taken.
     own_taken: u64,
+    /// Who has much to read and does not read, and how much it had read by then.
+    deaf: BTreeMap<MemberId, u64>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,8 @@ struct Entry {
     taken: u64,
     /// The last word to it is queued.
     said_bye: bool,
+    /// When anything was heard of it last: a process that is frozen says nothing.
+    heard_at: Instant,
 }
 
 impl Broker {
@@ -90,6 +94,7 @@ impl Broker {
             last_id: 1,
             gathers: Gathers::default(),
             own_taken: 0,
+            deaf: BTreeMap::new(),
         };
         Self {
             epoch,
@@ -156,8 +161,11 @@ impl Broker {
     /// Whether a member can take over from a primary that is stuck.
     #[must_use]
     pub fn has_successor(&self) -> bool {
+        // It says something with each beat.
+        let silent = self.beat * 4;
         self.roster().members.values().any(|entry| {
-            entry.info.candidate
+            entry.heard_at.elapsed() < silent
+                && entry.info.candidate
                 && entry.info.state == MemberState::Ready
                 && u128::from(entry.info.lag_ms) < LIVELY.as_millis()
         })
@@ -265,6 +273,7 @@ impl Broker {
         let Some(entry) = roster.members.remove(&id) else {
             return;
         };
+        roster.deaf.remove(&id);
         roster.gathers.forget(id, entry.info.state == MemberState::Leaving);
         self.gathers_changed.notify_one();
         self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });

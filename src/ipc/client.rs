@@ -140,7 +140,7 @@ impl Following {
     ) -> Result<()> {
         let Self { epoch, id, primary, mut control, calls, max_payload, protocol, beat } = self;
         let inbox = Arc::clone(&context.inbox);
-        inbox.tell(Notice::Following { epoch, id, primary: primary.clone() });
+        inbox.tell(Notice::Following { epoch, id, primary: primary.clone(), max_payload });
         let peer = Peer { calls_us: false, id: primary.id, max_payload, protocol };
         let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, context)?;
         if primary.state == MemberState::Ready {
@@ -297,9 +297,9 @@ impl Hearing<'_> {
 }
 
 /// When nobody waits for a parcel any more.
-fn expiry(parcel: &Parcel) -> Option<Instant> {
+fn expiry(parcel: &Parcel) -> Option<u64> {
     match parcel {
-        Parcel::Ask { left_ms, .. } => Instant::now().checked_add(Duration::from_millis(u64::from(*left_ms))),
+        Parcel::Ask { until, .. } => Some(*until),
         _ => None,
     }
 }

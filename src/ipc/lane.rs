@@ -88,6 +88,12 @@ impl Budget {
         Self { most, held: AtomicUsize::new(0) }
     }
 
+    /// How many bytes may be held for all ends together.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     fn has_room(&self, unwritten: usize, more: usize) -> bool {
         // What is larger by itself passes alone: its own size has a limit of its own.
         unwritten == 0

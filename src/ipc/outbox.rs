@@ -1,6 +1,6 @@
 //! What waits to be written to a member's control connection, bounded in number and in bytes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,8 +8,6 @@ use tokio::sync::mpsc;
 
 /// How many messages may wait for a member that doesn't read.
 const MESSAGES: usize = 65_536;
-/// How many bytes of messages may wait, beside one that is larger by itself.
-const BYTES: usize = 64 * 1024 * 1024;
 /// How many bytes are written at once, when there is more than one message.
 const BATCH: usize = 256 * 1024;
 
@@ -18,6 +16,8 @@ const BATCH: usize = 256 * 1024;
 pub struct Outbox {
     queue: mpsc::Sender<Bytes>,
     bytes: Arc<AtomicUsize>,
+    taken: Arc<AtomicU64>,
+    most: usize,
 }
 
 /// The end that takes out.
@@ -25,6 +25,7 @@ pub struct Outbox {
 pub struct Outgoing {
     queue: mpsc::Receiver<Bytes>,
     bytes: Arc<AtomicUsize>,
+    taken: Arc<AtomicU64>,
 }
 
 /// The end that puts in, without keeping the outbox open.
@@ -38,12 +39,13 @@ pub struct WeakOutbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// A new outbox.
+/// A new outbox, in which `most` bytes may wait, beside one message that is larger by itself.
 #[must_use]
-pub fn outbox() -> (Outbox, Outgoing) {
+pub fn outbox(most: usize) -> (Outbox, Outgoing) {
     let (sender, receiver) = mpsc::channel(MESSAGES);
-    let bytes = Arc::new(AtomicUsize::new(0));
-    (Outbox { queue: sender, bytes: Arc::clone(&bytes) }, Outgoing { queue: receiver, bytes })
+    let (bytes, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
+    let outgoing = Outgoing { queue: receiver, bytes: Arc::clone(&bytes), taken: Arc::clone(&taken) };
+    (Outbox { queue: sender, bytes, taken, most }, outgoing)
 }
 
 impl Outbox {
@@ -54,7 +56,7 @@ impl Outbox {
     pub fn try_send(&self, message: Bytes) -> Result<(), Full> {
         let size = message.len();
         let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
-        if (waiting > 0 && waiting + size > BYTES) || self.queue.try_send(message).is_err() {
+        if (waiting > 0 && waiting + size > self.most) || self.queue.try_send(message).is_err() {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
             return Err(Full);
         }
@@ -63,6 +65,19 @@ impl Outbox {
 }
 
 impl Outbox {
+    /// Whether a message of that size would find room.
+    #[must_use]
+    pub fn has_room(&self, size: usize) -> bool {
+        let (waiting, _) = self.progress();
+        waiting == 0 || waiting + size <= self.most
+    }
+
+    /// How many bytes wait, and how many were taken out, all in all: that changes as long as the member reads.
+    #[must_use]
+    pub fn progress(&self) -> (usize, u64) {
+        (self.bytes.load(Ordering::Relaxed), self.taken.load(Ordering::Relaxed))
+    }
+
     /// The same outbox, for one who must not keep it open.
     #[must_use]
     pub fn downgrade(&self) -> WeakOutbox {
@@ -75,8 +90,13 @@ impl WeakOutbox {
     pub fn send_if_idle(&self, message: impl FnOnce() -> Bytes) {
         if self.bytes.load(Ordering::Relaxed) == 0 {
             if let Some(queue) = self.queue.upgrade() {
-                // No room: somebody was quicker.
-                let _ = Outbox { queue, bytes: Arc::clone(&self.bytes) }.try_send(message());
+                let message = message();
+                let size = message.len();
+                self.bytes.fetch_add(size, Ordering::Relaxed);
+                if queue.try_send(message).is_err() {
+                    // No room: somebody was quicker.
+                    self.bytes.fetch_sub(size, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -92,16 +112,21 @@ impl Outgoing {
     /// The next messages, as one piece of bytes; `None` when nobody puts in any more. Safe to cancel.
     pub async fn next(&mut self) -> Option<Bytes> {
         let first = self.queue.recv().await?;
-        self.bytes.fetch_sub(first.len(), Ordering::Relaxed);
+        self.count(first.len());
         let mut batch: Option<Vec<u8>> = None;
         let mut size = first.len();
         while size < BATCH {
             let Ok(message) = self.queue.try_recv() else { break };
-            self.bytes.fetch_sub(message.len(), Ordering::Relaxed);
+            self.count(message.len());
             size += message.len();
             batch.get_or_insert_with(|| first.to_vec()).extend_from_slice(&message);
         }
         Some(batch.map_or(first, Bytes::from))
+    }
+
+    fn count(&self, size: usize) {
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.taken.fetch_add(size as u64, Ordering::Relaxed);
     }
 }
 
@@ -109,9 +134,11 @@ impl Outgoing {
 mod tests {
     use super::*;
 
+    const BYTES: usize = 1024;
+
     #[tokio::test]
     async fn messages_come_out_together_and_in_order() {
-        let (outbox, mut outgoing) = outbox();
+        let (outbox, mut outgoing) = outbox(BYTES);
         for message in [&b"a"[..], b"bc", b"d"] {
             assert!(outbox.try_send(Bytes::from_static(message)).is_ok());
         }
@@ -122,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_bounded_in_bytes_and_what_is_taken_makes_room() {
-        let (outbox, mut outgoing) = outbox();
+        let (outbox, mut outgoing) = outbox(BYTES);
         let large = Bytes::from(vec![0; BYTES / 2 + 1]);
         assert_eq!(outbox.try_send(large.clone()), Ok(()));
         assert_eq!(outbox.try_send(large.clone()), Err(Full));
@@ -132,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_message_that_is_larger_than_the_bound_passes_alone() {
-        let (outbox, _outgoing) = outbox();
+        let (outbox, _outgoing) = outbox(BYTES);
         assert_eq!(outbox.try_send(Bytes::from(vec![0; BYTES + 1])), Ok(()));
         assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Full));
     }

@@ -47,8 +47,9 @@ pub enum Parcel {
         gather: GatherId,
         /// What to run.
         name: String,
-        /// How long it may take, in ms.
-        left_ms: u32,
+        /// Until when somebody waits for the answer, in ms since 1970: the members of a group have one clock, and one
+        /// that was frozen in between must not believe that it was just asked.
+        until: u64,
         /// Who asks.
         from: MemberInfo,
         /// What goes along.

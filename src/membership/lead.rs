@@ -70,8 +70,7 @@ impl Membership {
         commands: &mut Commands,
     ) -> Result<ControlFlow<()>> {
         let epoch = lock.raise_epoch()?;
-        let mut untaken =
-            handover::take(&self.folder, epoch, self.context.max_payload).and_then(handed_over);
+        let mut untaken = handover::take(&self.folder, epoch, self.context.max_payload).and_then(handed_over);
         let listener = connection::listen(&socket_path(&self.folder))?;
         let beat = watch::period(self.manners.max_silence);
         let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners.speaks, beat);
@@ -147,7 +146,9 @@ impl Membership {
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }
-                    Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
+                    Some(Command::Parcel(of, said)) if of == epoch => {
+                        broker.take_own(said.0, said.1).await;
+                    }
                     // Of an earlier tenure: our JavaScript is about to hear of its end, and asks again.
                     Some(Command::Parcel(..) | Command::LanesFinished) => {}
                     Some(Command::HandOver { state, grace }) => {
@@ -208,7 +209,9 @@ impl Membership {
                     return ControlFlow::Continue(());
                 },
                 command = commands.recv() => match command {
-                    Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
+                    Some(Command::Parcel(of, said)) if of == epoch => {
+                        broker.take_own(said.0, said.1).await;
+                    }
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }

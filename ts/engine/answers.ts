@@ -13,11 +13,19 @@ type Ask = IncomingParcel & { type: 'ask' };
 export class Answers {
   /** Questions for something that is not there before this process's own start-up has finished. */
   #early: (() => void)[] | undefined = [];
+  #limit: number;
 
   constructor(
     private readonly host: EngineHost,
     private readonly maxPayload: number,
-  ) {}
+  ) {
+    this.#limit = maxPayload;
+  }
+
+  /** What the primary of this tenure takes: answers go through it. */
+  set maxPayloadOfPrimary(bytes: number) {
+    this.#limit = Math.min(bytes, this.maxPayload);
+  }
 
   /** This process's own start-up has finished: everything that it is going to have is there. */
   markReady(): void {
@@ -40,23 +48,26 @@ export class Answers {
           { outcome: 'executed' },
         );
       }
-      outcome = encodeValue(name, value, this.maxPayload, RESULT);
+      outcome = encodeValue(name, value, this.#limit, RESULT);
     } catch (error) {
-      outcome = encodeThrown(error, this.maxPayload);
+      outcome = encodeThrown(error, this.#limit);
     }
     send({ type: 'answer', gather, status: outcome.status }, outcome.value);
   }
 
   async #run(ask: Ask, body: Encoded, epoch: number): Promise<unknown> {
     const args = this.#decode(ask.name, body);
-    const invoke = () => this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.leftMs));
+    const invoke = () => this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.until));
     try {
       return await invoke();
     } catch (error) {
       const early = this.#early;
       if (early && error instanceof ProcessAgentError && error.code === 'ERR_AGENT_UNKNOWN_METHOD') {
         await new Promise<void>(resolve => early.push(resolve));
-        return invoke();
+        if (Date.now() < ask.until) {
+          return invoke();
+        }
+        // Nobody waits for it any more: it is not run, and this answer is not heard.
       }
       throw error;
     }

@@ -17,8 +17,11 @@ export interface EngineHost {
    * in the previous primary, `undefined` if there is none.
    */
   takeOver(state: unknown, epoch: number): void | Promise<void>;
-  /** This process is primary no more, and has answered what it had accepted: what shall the next one know? */
-  giveUp(): unknown;
+  /**
+   * This process is primary no more, and has answered what it had accepted: what shall the next one know? It is waited
+   * for `ms`.
+   */
+  giveUp(ms: number): unknown;
   readonly logger: EngineLogger;
 }
 

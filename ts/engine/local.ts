@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import { decode, type Encoded } from '../codec';
 import type { ResolvedConfig } from '../config';
-import { type AgentErrorCode, decodeError, ProcessAgentError } from '../errors';
+import { type AgentErrorCode, ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import { isInspected, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
@@ -188,7 +188,7 @@ export class LocalEngine implements Engine {
       return await this.#outgoing.call(name, args, options);
     } catch (error) {
       // A stack taken here shows the callers that await; taking it before each call would cost more than the call.
-      throw error instanceof Thrown ? decodeError(error.plain, new Error().stack) : error;
+      throw error instanceof Thrown ? error.decode() : error;
     }
   }
 
@@ -253,7 +253,7 @@ export class LocalEngine implements Engine {
     const left = this.#stopUntil - Date.now();
     if (left > 0) {
       const accepted = this.role === 'primary' ? this.#incoming.refuse(left) : undefined;
-      await Promise.all([this.#outgoing.idle(left), accepted]);
+      await Promise.all([this.#outgoing.idle(left), this.#requests.idle(left), accepted]);
     }
   }
 
@@ -320,7 +320,7 @@ export class LocalEngine implements Engine {
         break;
       case 'following':
         this.#enter(notice.id);
-        this.#becomeWorker(notice.epoch, notice.primary);
+        this.#becomeWorker(notice.epoch, notice.primary, notice.maxPayload);
         break;
       case 'finishing':
         // Those that came in this very turn were told that they are not accepted: the word has to go out before the last.
@@ -403,6 +403,11 @@ export class LocalEngine implements Engine {
 
   // ----- roles
 
+  #joinRequests(epoch: number, maxPayload: number): void {
+    this.#answers.maxPayloadOfPrimary = maxPayload;
+    this.#requests.join(this.#senderFor(epoch), maxPayload);
+  }
+
   #enter(id: number): void {
     this.#id = id;
     this.#joinedAt = Date.now();
@@ -414,7 +419,7 @@ export class LocalEngine implements Engine {
     this.epoch = epoch;
     this.#leads = epoch;
     this.#primary = undefined;
-    this.#requests.join(this.#senderFor(epoch));
+    this.#joinRequests(epoch, this.config.maxPayload);
     const become = () => {
       if (this.#leads === epoch && !this.#closed) {
         this.#becomePrimary(epoch);
@@ -442,12 +447,12 @@ export class LocalEngine implements Engine {
     this.#emit('primary-changed', { epoch, pid: process.pid });
   }
 
-  #becomeWorker(epoch: number, primary: Member): void {
+  #becomeWorker(epoch: number, primary: Member, maxPayload: number): void {
     this.role = 'worker';
     this.epoch = epoch;
     this.#primary = primary;
     this.#primaryReady = false;
-    this.#requests.join(this.#senderFor(epoch));
+    this.#joinRequests(epoch, maxPayload);
     this.#whenStarted?.resolve();
     this.#ask();
     this.#emit('worker', { epoch });

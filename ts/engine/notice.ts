@@ -5,7 +5,7 @@ import type { Carrier } from './engine';
 export type Notice =
   /** With a body when the previous primary has left a state. */
   | { type: 'elected'; epoch: number; id: number }
-  | { type: 'following'; epoch: number; id: number; primary: Member }
+  | { type: 'following'; epoch: number; id: number; primary: Member; maxPayload: number }
   | { type: 'finishing' }
   | { type: 'leaderless'; written: number; taken: number | null }
   | { type: 'primary-ready'; epoch: number }
@@ -34,7 +34,7 @@ export type Notice =
 
 /** What comes from the broker. */
 export type IncomingParcel =
-  | { type: 'ask'; gather: number; name: string; leftMs: number; from: Member; carrier?: Carrier }
+  | { type: 'ask'; gather: number; name: string; until: number; from: Member; carrier?: Carrier }
   | { type: 'outcome'; request: number; member: Member; status: number }
   | { type: 'gathered'; request: number; asker: Member; missing: Missing[] }
   | { type: 'topic'; topic: string; from: Member }

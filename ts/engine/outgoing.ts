@@ -22,6 +22,9 @@ export interface OutgoingLimits extends PendingLimits {
   readyTimeout: number;
 }
 
+/** In place of a lane: the call runs in this process. */
+const HERE = -1;
+
 /** How a lane has ended, as the Rust side tells it. */
 export interface LaneEnd {
   /** How many of our frames were handed to the operating system whole. */
@@ -36,7 +39,10 @@ export class OutgoingCalls {
   readonly #pending: PendingCalls;
   /** Not sent yet, in order. */
   #queue: Call[] = [];
+  /** Where calls are sent. */
   #lane: OutgoingLane | undefined;
+  /** The lane to this tenure's primary, also when it accepts no more calls: it still hears of those that it has. */
+  #spoken: OutgoingLane | undefined;
   #flushing = false;
   #closed = false;
   /** The primary is frozen: makes the error that says so. */
@@ -90,6 +96,7 @@ export class OutgoingCalls {
   /** The primary answers now: what waits is sent, in order. */
   open(lane: OutgoingLane): void {
     this.#lane = lane;
+    this.#spoken = lane;
     this.#flush();
   }
 
@@ -106,11 +113,22 @@ export class OutgoingCalls {
     const queue = this.#queue;
     this.#queue = [];
     for (const call of queue) {
+      clearTimeout(call.waiting);
+      // Its timeout and its caller's signal go on counting.
+      call.lane = HERE;
+      new Promise(resolve => resolve(invoke(call.name, decode(call.args) as unknown[]))).then(
+        value => this.#settleHere(call, () => call.resolve(value)),
+        error => this.#settleHere(call, () => call.reject(error)),
+      );
+    }
+  }
+
+  #settleHere(call: Call, settle: () => void): void {
+    // Closing has settled it already.
+    if (this.#pending.get(call.id) === call) {
       this.#pending.release(call);
-      try {
-        call.resolve(invoke(call.name, decode(call.args) as unknown[]));
-      } catch (error) {
-        call.reject(error);
+      if (!call.abandoned) {
+        settle();
       }
     }
   }
@@ -125,7 +143,7 @@ export class OutgoingCalls {
       call.reject(why(call.name, outcomeOf(call)));
     }
     for (const call of this.#pending.all()) {
-      if (call.lane && !call.abandoned) {
+      if (call.lane && call.lane !== HERE && !call.abandoned) {
         this.#abandon(call, why(call.name, 'unknown'));
       }
     }
@@ -176,6 +194,9 @@ export class OutgoingCalls {
   closeLane(lane: number, end: LaneEnd): void {
     if (this.#lane?.id === lane) {
       this.pause();
+    }
+    if (this.#spoken?.id === lane) {
+      this.#spoken = undefined;
     }
     const again: Call[] = [];
     for (const call of this.#pending.all()) {
@@ -356,8 +377,8 @@ export class OutgoingCalls {
   }
 
   #say(call: Call, verb: number, number = 0): void {
-    if (this.#lane?.id === call.lane) {
-      this.#lane.send(`[${verbText(call.id, verb, number)}]`);
+    if (this.#spoken?.id === call.lane) {
+      this.#spoken.send(`[${verbText(call.id, verb, number)}]`);
     }
   }
 
@@ -389,7 +410,8 @@ export class OutgoingCalls {
     }
     if (status === Status.Thrown) {
       const plain = value as PlainError;
-      call.stream ? call.stream.fail(decodeError(plain, new Error().stack)) : call.reject(new Thrown(plain));
+      const thrown = new Thrown(plain, call.mayHaveRun);
+      call.stream ? call.stream.fail(thrown.decode()) : call.reject(thrown);
     } else if (call.stream) {
       call.stream.end(status === Status.End ? value : undefined);
     } else {
@@ -431,7 +453,21 @@ export class OutgoingCalls {
 
 /** What a method threw in the primary, as it travelled. */
 export class Thrown {
-  constructor(readonly plain: PlainError) {}
+  constructor(
+    private readonly plain: PlainError,
+    /** The call was sent to another primary before, which has died. */
+    private readonly mayHaveRun: boolean,
+  ) {}
+
+  /** The stack is taken here, where it shows who awaits: taking it before each call would cost more than the call. */
+  decode(): unknown {
+    const error = decodeError(this.plain, new Error().stack);
+    if (this.mayHaveRun && error instanceof ProcessAgentError && error.outcome === 'not-sent') {
+      // This primary has not run it; the one before may have.
+      Object.defineProperty(error, 'outcome', { value: 'unknown' });
+    }
+    return error;
+  }
 }
 
 function settled(): void {}
@@ -450,6 +486,6 @@ function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgentError 
     ? 'the primary was relieved, because its event loop was stuck (processAgent.primary.maxBlocked), before it replied; the call has begun to run.'
     : accepted === null
       ? 'the primary died, or the connection to it ended, before it replied; the call may have run.'
-      : 'the primary handed over before the call had finished (processAgent.stopTimeout).';
+      : 'the primary gave its role up before the call had finished (processAgent.stopTimeout).';
   return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${name}: ${why}`, { outcome: 'unknown' });
 }

@@ -7,6 +7,7 @@ import { Gathering } from './gathering';
 import type { IncomingParcel, OutgoingParcel } from './notice';
 import { tooLarge } from './outcome';
 import { closedError, type OutgoingLimits } from './outgoing';
+import { carrierText } from './wire';
 
 interface Request {
   readonly parcel: OutgoingParcel & { request: number };
@@ -32,6 +33,8 @@ export class Requests {
   #sent = 0;
   #held = 0;
   #send: SendParcel | undefined;
+  #limit = 0;
+  #whenIdle: (() => void) | undefined;
   #closed = false;
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
 
@@ -44,7 +47,8 @@ export class Requests {
   async gather(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]> {
     const body = this.#encode(name, args, 'args');
     const gathering = new Gathering(name, options);
-    const { timeout: timeoutMs, carrier } = options;
+    const { timeout: timeoutMs } = options;
+    const carrier = carrierText(options.carrier) === undefined ? undefined : options.carrier;
     const parcel = { type: 'gather' as const, request: this.#number(), name, timeoutMs, carrier };
     try {
       await this.#request({ parcel, body, name, begin: () => gathering.begin(), gathering });
@@ -61,9 +65,10 @@ export class Requests {
     await this.#request({ parcel, body, name, begin: undefined, gathering: undefined });
   }
 
-  /** A tenure has begun in which the broker can be asked: what waits is sent, in order. */
-  join(send: SendParcel): void {
+  /** A tenure has begun in which the broker can be asked: what waits is sent, in order. It takes so many bytes. */
+  join(send: SendParcel, maxPayload: number): void {
     this.#send = send;
+    this.#limit = maxPayload;
     this.#sent = 0;
     for (const request of this.#pending.values()) {
       this.#dispatch(request, send);
@@ -87,6 +92,19 @@ export class Requests {
           'some members may have got it.';
         this.#settle(request, new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', message, { outcome: 'unknown' }));
       }
+    }
+  }
+
+  /** Resolves when nothing is pending, or after `timeout` ms. */
+  async idle(timeout: number): Promise<void> {
+    if (this.#pending.size > 0) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, timeout);
+        this.#whenIdle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     }
   }
 
@@ -168,6 +186,11 @@ export class Requests {
   #dispatch(request: Request, send: SendParcel): void {
     clearTimeout(request.waiting);
     request.waiting = undefined;
+    const size = sizeOf(request.body, this.#limit);
+    if (size > this.#limit) {
+      this.#settle(request, tooLarge(request.name, 'data', size, this.#limit, 'not-sent'));
+      return;
+    }
     try {
       send(request.parcel, request.body);
     } catch (error) {
@@ -195,6 +218,8 @@ export class Requests {
     this.#held -= request.body.length;
     if (this.#pending.size === 0) {
       this.keepAlive(false);
+      this.#whenIdle?.();
+      this.#whenIdle = undefined;
     }
     error === undefined ? request.resolve() : request.reject(error);
   }

@@ -30,22 +30,19 @@ export class Running implements Invocation {
   }
 }
 
-/** A question that is answered under a deadline: `left` ms from now. */
+/** A question that is answered under a deadline, in ms since 1970. */
 export class Asked implements Invocation {
-  readonly #until: number;
   #signal: AbortSignal | undefined;
 
   constructor(
     readonly member: Member,
     readonly epoch: number,
     readonly carrier: Carrier | undefined,
-    left: number,
-  ) {
-    this.#until = Date.now() + left;
-  }
+    private readonly until: number,
+  ) {}
 
   get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.timeout(Math.min(Math.max(0, this.#until - Date.now()), 2 ** 31 - 1));
+    this.#signal ??= AbortSignal.timeout(Math.min(Math.max(0, this.until - Date.now()), 2 ** 31 - 1));
     return this.#signal;
   }
 }

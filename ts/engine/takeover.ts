@@ -9,10 +9,11 @@ import type { EngineHost } from './engine';
 export async function stateToLeave(host: EngineHost, ms: number): Promise<Encoded | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it was not there within ${ms} ms (processAgent.stopTimeout)`)), ms);
+    // The application keeps to the time, and gives what is there by then; this is for one that does not.
+    timer = setTimeout(() => reject(new Error(`it was not there within ${ms} ms (processAgent.stopTimeout)`)), ms + 50);
   });
   try {
-    const state = await Promise.race([host.giveUp(), late]);
+    const state = await Promise.race([host.giveUp(ms), late]);
     return state === undefined ? undefined : encode(state, 'state');
   } catch (error) {
     host.logger.error('[process-agent] the state for the next primary is lost', error);
@@ -26,9 +27,16 @@ export async function stateToLeave(host: EngineHost, ms: number): Promise<Encode
 export function takeOver(host: EngineHost, state: Encoded | undefined, epoch: number, become: () => void): void {
   const failed = (error: unknown) =>
     host.logger.error('[process-agent] what the previous primary has left could not be taken over', error);
+  let left: unknown;
+  try {
+    left = state === undefined ? undefined : decode(state);
+  } catch (error) {
+    // Written by another version of V8, for one. The application still has to know that it is primary.
+    failed(error);
+  }
   let taken: unknown;
   try {
-    taken = host.takeOver(state === undefined ? undefined : decode(state), epoch);
+    taken = host.takeOver(left, epoch);
   } catch (error) {
     failed(error);
   }

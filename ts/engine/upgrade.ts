@@ -14,6 +14,9 @@ import { meetThreads } from './threads';
 
 type Join = (decision: Decision, host: EngineHost) => Engine;
 
+/** How long (ms) hooks may take to give up what the same process takes over again. */
+const GIVE_UP_MS = 1_200;
+
 // The module is the cluster object itself, which its types deny.
 const cluster = require('node:cluster') as Cluster;
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
@@ -239,10 +242,10 @@ class UpgradeHost implements EngineHost {
   }
 
   async takeOver(state: unknown, epoch: number): Promise<void> {
-    await this.host.takeOver(state ?? (this.isPrimary() ? await this.host.giveUp() : undefined), epoch);
+    await this.host.takeOver(state ?? (this.isPrimary() ? await this.host.giveUp(GIVE_UP_MS) : undefined), epoch);
   }
 
-  giveUp(): unknown {
-    return this.host.giveUp();
+  giveUp(ms: number): unknown {
+    return this.host.giveUp(ms);
   }
 }

@@ -1,7 +1,7 @@
 //! The control lane of one member, seen from its broker: hello, then whatever either end has to say.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{timeout, MissedTickBehavior};
 use tracing::{debug, warn};
@@ -41,7 +41,7 @@ impl Broker {
             return connection.send(&Message::Refused { reason }, self.epoch).await;
         };
         connection.set_limit(self.context.max_payload);
-        let (outbox, outgoing) = outbox();
+        let (outbox, outgoing) = outbox(self.context.budget.most());
         let (id, welcome) = self.enter(member, protocol, max_payload, outbox.clone());
         let _left = Leaving { broker: self, id };
         connection.send(&welcome, self.epoch).await?;
@@ -65,12 +65,20 @@ impl Broker {
     async fn hear(&self, id: MemberId, mut incoming: Incoming<'_>) -> Result<()> {
         loop {
             let frame = incoming.next().await?;
+            self.note_heard(id);
             if frame.kind == Kind::Parcel {
                 let (parcel, body) = Parcel::from_frame(frame)?;
-                self.route(id, parcel, body)?;
+                self.hear_parcel(id, parcel, body).await?;
+                self.note_heard(id);
             } else {
                 self.listen_to(id, &Message::from_frame(&frame)?)?;
             }
+        }
+    }
+
+    fn note_heard(&self, id: MemberId) {
+        if let Some(entry) = self.roster().members.get_mut(&id) {
+            entry.heard_at = Instant::now();
         }
     }
 
@@ -122,8 +130,17 @@ impl Broker {
         };
         self.context.inbox.tell(Notice::MemberJoined { member: info.clone() });
         self.broadcast(&mut roster, Some(id), &Message::Joined { member: info.clone() });
-        let entry =
-            Entry { info, token, max_payload, protocol, outbox, lane: None, taken: 0, said_bye: false };
+        let entry = Entry {
+            info,
+            token,
+            max_payload,
+            protocol,
+            outbox,
+            lane: None,
+            taken: 0,
+            said_bye: false,
+            heard_at: Instant::now(),
+        };
         roster.members.insert(id, entry);
         (id, welcome)
     }

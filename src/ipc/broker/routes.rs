@@ -1,27 +1,43 @@
 //! What members ask of all others: a broker passes it on, keeps an account of who has to answer, and never waits.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::{Broker, Roster};
+use super::{millis, Broker, Roster};
 use crate::error::{AgentError, Result};
 use crate::inbox::Letter;
 use crate::ipc::gather::Ended;
 use crate::ipc::message::MemberInfo;
 use crate::ipc::parcel::{Body, Carrier, GatherId, Parcel, Reason, Request};
 use crate::role::MemberId;
+use crate::time::now_ms;
+
+/// How many bytes may wait for a member before its publishers wait for it.
+const MUCH: usize = 16 * 1024 * 1024;
+/// For how long a member that has much to read may read nothing before nobody waits for it any more.
+const MOMENT: Duration = Duration::from_millis(250);
 
 impl Broker {
     /// A parcel of the primary's own JavaScript.
-    pub fn take_own(&self, parcel: Parcel, body: Body) {
-        if let Err(error) = self.route(self.id(), parcel, body) {
+    pub async fn take_own(&self, parcel: Parcel, body: Body) {
+        if let Err(error) = self.hear_parcel(self.id(), parcel, body).await {
             warn!("a request of this process could not be passed on: {error}");
         }
     }
 
-    /// A parcel of member `from`.
-    pub(super) fn route(&self, from: MemberId, parcel: Parcel, body: Body) -> Result<()> {
+    /// A parcel of member `from`. One that publishes waits until it is read.
+    pub(super) async fn hear_parcel(&self, from: MemberId, parcel: Parcel, body: Body) -> Result<()> {
+        let publishes = matches!(parcel, Parcel::Publish { .. });
+        self.route(from, parcel, body)?;
+        if publishes {
+            self.let_read().await;
+        }
+        Ok(())
+    }
+
+    fn route(&self, from: MemberId, parcel: Parcel, body: Body) -> Result<()> {
         let mut roster = self.roster();
         if parcel.is_request() {
             if self.is_closing() {
@@ -62,13 +78,12 @@ impl Broker {
         let ids: Vec<_> = others.iter().map(|member| member.id).collect();
         let now = Instant::now();
         let gather = roster.gathers.open(asker, request, others, now, timeout);
-        let left_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        let ask = Parcel::Ask { gather, name, left_ms, from, carrier };
+        let until = now_ms().saturating_add(millis(timeout));
+        let ask = Parcel::Ask { gather, name, until, from, carrier };
         let bytes = ask.to_bytes(self.epoch, body)?;
         for id in ids {
             if id == roster.primary.id {
-                let letter =
-                    Letter { expires: now.checked_add(timeout), ..Letter::of(ask.clone(), body.clone()) };
+                let letter = Letter { expires: Some(until), ..Letter::of(ask.clone(), body.clone()) };
                 // Without room, its JavaScript is stuck: time will be up.
                 let _ = self.context.inbox.try_post(letter);
                 continue;
@@ -94,8 +109,11 @@ impl Broker {
         body: Body,
     ) -> Result<()> {
         let Some(asker) = roster.gathers.asker(gather) else { return Ok(()) };
-        let limit = roster.members.get(&asker).map_or(self.context.max_payload, |asker| asker.max_payload);
-        if body.bytes.len() > limit {
+        let takes = match roster.members.get(&asker) {
+            Some(entry) => body.bytes.len() <= entry.max_payload && entry.outbox.has_room(body.bytes.len()),
+            None => body.bytes.len() <= self.context.max_payload && self.context.inbox.takes_letters(),
+        };
+        if !takes {
             roster.gathers.miss(gather, from, Reason::AnswerTooLarge);
         } else if let Some(answered) = roster.gathers.answer(gather, from) {
             let outcome = Parcel::Outcome { request: answered.request, member: answered.member, status };
@@ -134,7 +152,11 @@ impl Broker {
         for id in deaf {
             self.turn_out(roster, id);
         }
-        if !self.context.inbox.try_post(Letter::of(topic, body.clone())) {
+        let letter = Letter::of(topic, body.clone());
+        if publisher == roster.primary.id {
+            // Bounded by what its own JavaScript may have under way.
+            self.context.inbox.post(letter);
+        } else if !self.context.inbox.try_post(letter) {
             warn!("this process does not take its messages: one that was published is left out");
         }
         self.deliver(roster, publisher, Parcel::Published { request }, Body::none())
@@ -146,10 +168,46 @@ impl Broker {
             if entry.outbox.try_send(parcel.to_bytes(self.epoch, &body)?).is_err() {
                 self.turn_out(roster, to);
             }
-        } else if to == roster.primary.id && !self.context.inbox.try_post(Letter::of(parcel, body)) {
-            warn!("this process does not take its messages: an answer is left out");
+        } else if to == roster.primary.id {
+            // Without a body, or looked at before: an answer that somebody waits for is never left out.
+            self.context.inbox.post(Letter::of(parcel, body));
         }
         Ok(())
+    }
+
+    /// Waits while members that read have much to read still: who publishes must not be faster than they are. One that
+    /// does not read is waited for a moment, once, and then not any more until it reads again.
+    async fn let_read(&self) {
+        let mut waits = BTreeMap::new();
+        while self.is_anybody_reading(&mut waits) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whether a member has much to read, and has read lately.
+    fn is_anybody_reading(&self, waits: &mut BTreeMap<MemberId, (u64, Instant)>) -> bool {
+        let mut roster = self.roster();
+        let own = (roster.primary.id, self.context.inbox.progress());
+        let others = roster.members.iter().map(|(id, entry)| (*id, entry.outbox.progress()));
+        let busy: Vec<_> =
+            std::iter::once(own).chain(others).filter(|(_, (waiting, _))| *waiting > MUCH).collect();
+        let mut reading = false;
+        for (id, (_, taken)) in busy {
+            if roster.deaf.get(&id) == Some(&taken) {
+                continue;
+            }
+            let now = Instant::now();
+            let (before, since) = waits.entry(id).or_insert((taken, now));
+            if *before != taken {
+                (*before, *since) = (taken, now);
+            }
+            if since.elapsed() < MOMENT {
+                reading = true;
+            } else {
+                roster.deaf.insert(id, taken);
+            }
+        }
+        reading
     }
 
     /// Ends gathers when everybody has answered, or time is up.
