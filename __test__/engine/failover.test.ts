@@ -102,6 +102,20 @@ test('calls wait for a primary that takes over, and it is no primary before it h
   await stopped;
 });
 
+test('a call that waits until its own process is primary keeps its timeout and its signal', async () => {
+  const { primary, workers } = await processes.group(1);
+  const [worker] = workers;
+  await worker.run('delayTakeOver', 300);
+  await primary.run('handOver');
+  const late = worker.run('call', 'never', [], { timeout: 900 }).catch(error => error);
+  const left = worker.run('abortAfter', 900, 'never', []).catch(error => error);
+  const answered = worker.run('call', 'after', [500, 'here'], { timeout: 5000 });
+  expect((await worker.run<{ role: string }>('role')).role).toBe('worker');
+  expect(await late).toMatchObject({ code: 'ERR_AGENT_TIMEOUT', outcome: 'unknown' });
+  expect(await left).toMatchObject({ code: 'ERR_AGENT_ABORTED', outcome: 'unknown' });
+  expect(await answered).toBe('here');
+});
+
 test('the tenure of a primary ends with its role', async () => {
   const { primary, workers } = await processes.group(1);
   expect(await workers[0].run('tenure')).toBeUndefined();

@@ -119,6 +119,11 @@ const methods = {
     (async function* () {
       yield* [undefined, null, new Date(5), new Map([[1, 2]]), Buffer.from('b')];
     })(),
+  /** Gives one item, and nothing for a long time. */
+  quiet: async function* () {
+    yield 1;
+    await new Promise(() => {});
+  },
   unsendable: async function* () {
     yield 1;
     yield () => 1;

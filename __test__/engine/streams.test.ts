@@ -123,6 +123,38 @@ test('a stream that is longer than the window goes on while the primary hands ov
   expect(await refused).toBe(worker.pid);
 });
 
+test('a stream is read on while new calls wait for the next primary', async () => {
+  await processes.end();
+  processes = new Processes();
+  const group = await processes.group(1, { config: { stopTimeout: 10_000 } });
+  const [reader] = group.workers;
+  const reading = reader.run<Read>('read', 'count', [100, { every: 10 }]);
+  await reader.call('pid');
+  const over = group.primary.run('handOver');
+  const waiting = reader.call('pid');
+  expect(await reading).toMatchObject({ end: 'done' });
+  await over;
+  expect(await waiting).toBe(reader.pid);
+});
+
+test('who leaves a stream whose next item is long in coming does not wait for it', async () => {
+  expect(await read('quiet', [], 1)).toMatchObject({ items: [1], end: 'left' });
+  expect(await worker.call('pid')).toBe(primary.pid);
+});
+
+test('a stream that a freeze has ended for its reader ends in the primary when that goes on', async () => {
+  await processes.end();
+  processes = new Processes();
+  const group = await processes.group(1, { config: { primary: { maxBlocked: 300 } } });
+  // It reads one item a second: the primary has sent all that it may.
+  const reading = group.workers[0].run<Read>('read', 'count', [1_000_000], Number.POSITIVE_INFINITY, 1000);
+  await group.workers[0].call('after', 100);
+  await group.primary.freeze();
+  expect((await reading).error).toMatchObject({ code: 'ERR_AGENT_PRIMARY_FROZEN', outcome: 'unknown' });
+  group.primary.child.kill('SIGCONT');
+  await group.primary.until('the end of the generator', told => told.type === 'generator ended');
+});
+
 test('a process with an open stream stays alive, and ends when it has ended', async () => {
   expect(await read('count', [5, { every: 20 }])).toMatchObject({ end: 'done' });
   await worker.run('close');

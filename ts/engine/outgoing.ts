@@ -22,9 +22,6 @@ export interface OutgoingLimits extends PendingLimits {
   readyTimeout: number;
 }
 
-/** In place of a lane: the call runs in this process. */
-const HERE = -1;
-
 /** How a lane has ended, as the Rust side tells it. */
 export interface LaneEnd {
   /** How many of our frames were handed to the operating system whole. */
@@ -41,8 +38,8 @@ export class OutgoingCalls {
   #queue: Call[] = [];
   /** Where calls are sent. */
   #lane: OutgoingLane | undefined;
-  /** The lane to this tenure's primary, also when it accepts no more calls: it still hears of those that it has. */
-  #spoken: OutgoingLane | undefined;
+  /** The lane of the calls that were sent: open for words about them also when it takes no new call. */
+  #wordsTo: OutgoingLane | undefined;
   #flushing = false;
   #closed = false;
   /** The primary is frozen: makes the error that says so. */
@@ -96,7 +93,7 @@ export class OutgoingCalls {
   /** The primary answers now: what waits is sent, in order. */
   open(lane: OutgoingLane): void {
     this.#lane = lane;
-    this.#spoken = lane;
+    this.#wordsTo = lane;
     this.#flush();
   }
 
@@ -113,22 +110,30 @@ export class OutgoingCalls {
     const queue = this.#queue;
     this.#queue = [];
     for (const call of queue) {
+      if (this.#pending.get(call.id) !== call) {
+        // One of those before it has made its caller give up.
+        continue;
+      }
       clearTimeout(call.waiting);
-      // Its timeout and its caller's signal go on counting.
-      call.lane = HERE;
-      new Promise(resolve => resolve(invoke(call.name, decode(call.args) as unknown[]))).then(
-        value => this.#settleHere(call, () => call.resolve(value)),
-        error => this.#settleHere(call, () => call.reject(error)),
-      );
-    }
-  }
-
-  #settleHere(call: Call, settle: () => void): void {
-    // Closing has settled it already.
-    if (this.#pending.get(call.id) === call) {
-      this.#pending.release(call);
-      if (!call.abandoned) {
-        settle();
+      call.waiting = undefined;
+      call.mayHaveRun = true;
+      // Its timeout and its signal still end the wait.
+      const settle = (how: () => void) => {
+        if (this.#pending.get(call.id) === call) {
+          this.#pending.release(call);
+          how();
+        }
+      };
+      const failed = (error: unknown) => settle(() => call.reject(error));
+      try {
+        const result = invoke(call.name, decode(call.args) as unknown[]);
+        if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
+          Promise.resolve(result).then(value => settle(() => call.resolve(value)), failed);
+        } else {
+          settle(() => call.resolve(result));
+        }
+      } catch (error) {
+        failed(error);
       }
     }
   }
@@ -142,11 +147,18 @@ export class OutgoingCalls {
       this.#pending.release(call);
       call.reject(why(call.name, outcomeOf(call)));
     }
+    // When it goes on it hears that nobody waits: a stream would wait for its reader for ever.
+    const words = new Batch<void>(
+      payload => this.#wordsTo?.send(payload) ?? 0,
+      () => {},
+    );
     for (const call of this.#pending.all()) {
-      if (call.lane && call.lane !== HERE && !call.abandoned) {
+      if (call.lane && !call.abandoned) {
+        words.add(undefined, verbText(call.id, Verb.Cancel, 0));
         this.#abandon(call, why(call.name, 'unknown'));
       }
     }
+    words.flush();
   }
 
   thaw(): void {
@@ -195,8 +207,8 @@ export class OutgoingCalls {
     if (this.#lane?.id === lane) {
       this.pause();
     }
-    if (this.#spoken?.id === lane) {
-      this.#spoken = undefined;
+    if (this.#wordsTo?.id === lane) {
+      this.#wordsTo = undefined;
     }
     const again: Call[] = [];
     for (const call of this.#pending.all()) {
@@ -224,6 +236,7 @@ export class OutgoingCalls {
   close(): void {
     this.#closed = true;
     this.#lane = undefined;
+    this.#wordsTo = undefined;
     this.#queue = [];
     for (const call of this.#pending.all()) {
       this.#pending.release(call);
@@ -286,9 +299,11 @@ export class OutgoingCalls {
     for (const call of queue) {
       clearTimeout(call.waiting);
       call.waiting = undefined;
-      if (call.size > lane.maxPayload) {
+      // The size is known by this process's limit, up to which it is but an estimate.
+      const size = call.size > lane.maxPayload ? sizeOf(call.args, lane.maxPayload) : call.size;
+      if (size > lane.maxPayload) {
         this.#pending.release(call);
-        call.reject(tooLarge(call.name, 'arguments', call.size, lane.maxPayload, outcomeOf(call)));
+        call.reject(tooLarge(call.name, 'arguments', size, lane.maxPayload, outcomeOf(call)));
       } else if (typeof call.args === 'string') {
         batch.add(call, callText(call.id, JSON.stringify(call.name), call.args, call.carrier));
       } else {
@@ -377,8 +392,8 @@ export class OutgoingCalls {
   }
 
   #say(call: Call, verb: number, number = 0): void {
-    if (this.#spoken?.id === call.lane) {
-      this.#spoken.send(`[${verbText(call.id, verb, number)}]`);
+    if (this.#wordsTo?.id === call.lane) {
+      this.#wordsTo.send(`[${verbText(call.id, verb, number)}]`);
     }
   }
 

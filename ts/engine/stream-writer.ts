@@ -7,6 +7,9 @@
 const WINDOW_ITEMS = 16;
 const WINDOW_BYTES = 256 * 1024;
 
+/** How long (ms) a caller who leaves waits for a generator that is in the middle of its next item. */
+const PATIENCE = 1000;
+
 export interface StreamSink {
   /** Sends an item and returns its size; throws when it can't be sent. */
   item(value: unknown): number;
@@ -71,17 +74,29 @@ export class StreamWriter {
     this.pull();
   }
 
-  /** Nobody wants more: the generator runs its `finally`, and then the stream has ended. */
+  /**
+   * Nobody wants more: the generator runs its `finally`, and then the stream has ended. One that waits for its next item,
+   * which was asked for ahead of the caller, can't run it before that is there: its caller does not wait for ever.
+   */
   async stop(): Promise<void> {
     if (this.#ended) {
       return;
     }
     this.#ended = true;
+    let told = false;
+    const tell = (how: () => void) => {
+      clearTimeout(timer);
+      if (!told) {
+        told = true;
+        how();
+      }
+    };
+    const timer = this.#pulling ? setTimeout(tell, PATIENCE, () => this.#sink.end(undefined)) : undefined;
     try {
       await this.#iterator.return?.();
-      this.#sink.end(undefined);
+      tell(() => this.#sink.end(undefined));
     } catch (error) {
-      this.#sink.fail(error);
+      tell(() => this.#sink.fail(error));
     }
   }
 
@@ -89,7 +104,7 @@ export class StreamWriter {
   fail(error: unknown): void {
     this.#finish(() => this.#sink.fail(error));
     // It has still to run its `finally`; what that throws is nobody's.
-    Promise.resolve(this.#iterator.return?.()).catch(() => {});
+    (async () => this.#iterator.return?.())().catch(() => {});
   }
 
   #send(value: unknown): void {
