@@ -6,7 +6,7 @@ import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
-import { BATCH_SIZE, Batch, idOfReply, readCalls, replyBytes, replyText, Status, Verb } from './wire';
+import { BATCH_SIZE, Batch, idOfReply, readCalls, replyBytes, replyText, Status, statusOfReply, Verb } from './wire';
 
 /** The lane of one member, as its primary sees it. */
 export interface IncomingLane {
@@ -32,6 +32,10 @@ interface Accepted {
 }
 
 const ITEM: ValueStatus = { value: Status.Item, undefined: Status.UndefinedItem };
+/** What is only a part of a stream: a last reply follows. */
+const PARTS = new Set<number>([Status.Stream, Status.Item, Status.UndefinedItem]);
+/** A reply of this many characters is sent also to a member that does not read: the news that it is lost takes as much. */
+const SMALL = 1024;
 const END: ValueStatus = { value: Status.End, undefined: Status.UndefinedEnd };
 
 export class IncomingCalls {
@@ -39,12 +43,15 @@ export class IncomingCalls {
   #running = 0;
   /** Bytes of the frames that hold them. */
   #held = 0;
-  #refusing = false;
+  /** Nothing is accepted before this process has taken over. */
+  #refusing = true;
   #idle: (() => void) | undefined;
   /** Replies of this turn, and what they take. */
   #unsent = 0;
   readonly #replies = new Map<IncomingLane, Encoded[]>();
   readonly #tracked = new Map<IncomingLane, Map<number, Tracked>>();
+  /** Lanes that have ended, as long as something still runs for them. */
+  readonly #gone = new WeakSet<IncomingLane>();
   #flushing = false;
 
   constructor(
@@ -91,13 +98,19 @@ export class IncomingCalls {
     this.flush();
   }
 
-  /** Another tenure: calls are accepted again. */
+  /** This process is primary: calls are accepted. */
   accept(): void {
     this.#refusing = false;
   }
 
+  /** It is primary no more, or not yet: who calls is to ask again. */
+  suspend(): void {
+    this.#refusing = true;
+  }
+
   /** The lane has ended: nobody waits for what runs for it. */
   forget(lane: IncomingLane): void {
+    this.#gone.add(lane);
     this.#replies.delete(lane);
     const tracked = this.#tracked.get(lane);
     this.#tracked.delete(lane);
@@ -180,6 +193,11 @@ export class IncomingCalls {
       finish(encodeThrown(error, lane.maxPayload));
       return;
     }
+    if (this.#gone.has(lane)) {
+      // Nobody is there to read it, or to say that it may end.
+      stream.stop();
+      return;
+    }
     this.#track(lane, id, { running, stream });
     this.#answer(lane, id, { status: Status.Stream, value: 'null' });
     stream.pull();
@@ -257,34 +275,51 @@ export class IncomingCalls {
 
   /** Sends the replies that wait for the end of this turn. */
   flush(): void {
-    for (const [lane, replies] of this.#replies) {
+    // What is said because a reply can't be sent waits for the next flush.
+    const all = [...this.#replies];
+    this.#replies.clear();
+    this.#unsent = 0;
+    for (const [lane, replies] of all) {
+      let lost: Set<number> | undefined;
       const batch = new Batch<Encoded>(
         payload => lane.send(payload, true),
         (reply, frame) => {
           if (frame < 0) {
-            this.#withhold(lane, idOfReply(reply));
+            lost ??= new Set();
+            this.#withhold(lane, reply, lost);
           }
         },
       );
       for (const reply of replies) {
-        batch.add(reply, reply);
+        if (lost?.has(idOfReply(reply))) {
+          this.#withhold(lane, reply, lost);
+        } else {
+          batch.add(reply, reply);
+        }
       }
       batch.flush();
     }
-    this.#replies.clear();
-    this.#unsent = 0;
   }
 
-  /** The member does not read: it gets the news that a reply is lost instead of the reply. */
-  #withhold(lane: IncomingLane, id: number): void {
+  /**
+   * The member does not read: it gets the news that a reply is lost instead of the reply. One for each call, because its
+   * number is another call's after that. `lost` has the calls a part of whose stream was lost before.
+   */
+  #withhold(lane: IncomingLane, reply: Encoded, lost: Set<number>): void {
+    const id = idOfReply(reply);
+    const isPart = PARTS.has(statusOfReply(reply));
+    if (!isPart && !lost.has(id) && reply.length <= SMALL) {
+      lane.send(typeof reply === 'string' ? `[${reply}]` : reply, false);
+      return;
+    }
     const message =
       `The reply was dropped: this process, pid ${lane.member.pid}, does not read its replies, and too many bytes ` +
       'of them wait in the primary (processAgent.maxPendingBytes).';
     const error = new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', message, { outcome: 'executed' });
-    const { stream } = this.#tracked.get(lane)?.get(id) ?? {};
-    if (stream) {
-      // A call has one last reply, and a stream that fails makes it.
-      stream.fail(error);
+    if (isPart) {
+      lost.add(id);
+      // If it has ended already, its last reply is behind this one.
+      this.#tracked.get(lane)?.get(id)?.stream?.fail(error);
       return;
     }
     const { value } = encodeThrown(error, lane.maxPayload);

@@ -464,6 +464,7 @@ export class LocalEngine implements Engine {
     this.#leads = 0;
     this.#primary = undefined;
     this.#primaryReady = false;
+    this.#incoming.suspend();
     this.#outgoing.thaw();
     this.#outgoing.pause();
     this.#requests.leave(written, taken);

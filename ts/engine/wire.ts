@@ -100,6 +100,11 @@ export function idOfReply(reply: Encoded): number {
   return typeof reply === 'string' ? Number.parseInt(reply, 10) : reply.readUInt32LE(0);
 }
 
+/** The status of a reply that was made here. */
+export function statusOfReply(reply: Encoded): number {
+  return typeof reply === 'string' ? Number.parseInt(reply.slice(reply.indexOf(',') + 1), 10) : reply.readUInt8(4);
+}
+
 export interface CallSink {
   call(id: number, name: string, args: unknown[], carrier: Carrier | undefined): void;
   verb(id: number, verb: number, number: number): void;
