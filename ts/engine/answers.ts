@@ -58,19 +58,23 @@ export class Answers {
   async #run(ask: Ask, body: Encoded, epoch: number): Promise<unknown> {
     const args = this.#decode(ask.name, body);
     const invoke = () => this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.until));
+    let answer: unknown;
     try {
-      return await invoke();
+      // What it throws at once may be that it is not there; what it rejects with, a method that has run rejects with.
+      answer = invoke();
     } catch (error) {
       const early = this.#early;
-      if (early && error instanceof ProcessAgentError && error.code === 'ERR_AGENT_UNKNOWN_METHOD') {
-        await new Promise<void>(resolve => early.push(resolve));
-        if (Date.now() < ask.until) {
-          return invoke();
-        }
-        // Nobody waits for it any more: it is not run, and this answer is not heard.
+      if (!early || !(error instanceof ProcessAgentError) || error.code !== 'ERR_AGENT_UNKNOWN_METHOD') {
+        throw error;
       }
-      throw error;
+      await new Promise<void>(resolve => early.push(resolve));
+      if (Date.now() >= ask.until) {
+        // Nobody waits for it any more: it is not run, and this answer is not heard.
+        throw error;
+      }
+      answer = invoke();
     }
+    return answer;
   }
 
   #decode(name: string, body: Encoded): unknown[] {

@@ -48,6 +48,7 @@ export class Requests {
     const body = this.#encode(name, args, 'args');
     const gathering = new Gathering(name, options);
     const { timeout: timeoutMs } = options;
+    // As with calls: one that is too large stays here.
     const carrier = carrierText(options.carrier) === undefined ? undefined : options.carrier;
     const parcel = { type: 'gather' as const, request: this.#number(), name, timeoutMs, carrier };
     try {
@@ -126,7 +127,7 @@ export class Requests {
   freeze(why: (what: string, outcome: CallOutcome) => ProcessAgentError): void {
     this.#frozen = why;
     for (const request of [...this.#pending.values()]) {
-      this.#settle(request, why(request.name, request.place > 0 ? 'unknown' : 'not-sent'));
+      this.#settle(request, why(request.name, this.#outcomeOf(request)));
     }
   }
 
@@ -138,8 +139,13 @@ export class Requests {
     this.#closed = true;
     this.#send = undefined;
     for (const request of [...this.#pending.values()]) {
-      this.#settle(request, closedError(request.place > 0 ? 'unknown' : 'not-sent'));
+      this.#settle(request, closedError(this.#outcomeOf(request)));
     }
+  }
+
+  /** What is known of one that ends without the broker's word: a gather has begun here, if nowhere else. */
+  #outcomeOf(request: Request): CallOutcome {
+    return request.place > 0 || (request.hasBegun && request.gathering) ? 'unknown' : 'not-sent';
   }
 
   #number(): number {
@@ -208,7 +214,10 @@ export class Requests {
     const { readyTimeout } = this.limits;
     request.waiting ??= setTimeout(() => {
       const message = `${request.name}: waited ${readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
-      this.#settle(request, new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: 'not-sent' }));
+      this.#settle(
+        request,
+        new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: this.#outcomeOf(request) }),
+      );
     }, readyTimeout);
   }
 
