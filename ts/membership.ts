@@ -136,7 +136,7 @@ export class Membership implements EngineHost {
     return this.transfers.takeOver(state, epoch);
   }
 
-  giveUp(ms: number): Promise<unknown> {
+  giveUp(ms?: number): Promise<unknown> {
     return this.transfers.giveUp(ms);
   }
 

@@ -55,12 +55,11 @@ export class Transfers {
     }
   }
 
-  /** What all hooks hand over, by name; `undefined` if that is nothing. */
-  async giveUp(ms: number): Promise<unknown> {
+  /** What all hooks hand over within `limit` ms, by name; `undefined` if that is nothing. */
+  async giveUp(limit = this.#limits().giveUp): Promise<unknown> {
     const untaken = this.#tenure?.untaken ?? new Map();
     this.#tenure = undefined;
     const given: States = new Map(untaken);
-    const limit = Math.min(ms, this.#limits().giveUp);
     await Promise.all(
       [...this.#hooks].map(async ([name, hooks]) => {
         if (hooks.onHandover) {

@@ -18,10 +18,10 @@ export interface EngineHost {
    */
   takeOver(state: unknown, epoch: number): void | Promise<void>;
   /**
-   * This process is primary no more, and has answered what it had accepted: what shall the next one know? It is waited
-   * for `ms`.
+   * This process is primary no more, and has answered what it had accepted: what shall the next one know? To be
+   * said within `ms`, where that is given.
    */
-  giveUp(ms: number): unknown;
+  giveUp(ms?: number): unknown;
   readonly logger: EngineLogger;
 }
 

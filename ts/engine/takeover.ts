@@ -2,6 +2,9 @@
 import { decode, type Encoded, encode } from '../codec';
 import type { EngineHost } from './engine';
 
+/** How long (ms) after its time is up the application may say what it has by then. */
+const LAST_MOMENT = 50;
+
 /**
  * What the application wants the next primary to know. What can't be sent, or is not there within `ms`, is logged: the
  * stop goes on.
@@ -9,8 +12,10 @@ import type { EngineHost } from './engine';
 export async function stateToLeave(host: EngineHost, ms: number): Promise<Encoded | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    // The application keeps to the time, and gives what is there by then; this is for one that does not.
-    timer = setTimeout(() => reject(new Error(`it was not there within ${ms} ms (processAgent.stopTimeout)`)), ms + 50);
+    timer = setTimeout(
+      () => reject(new Error(`it was not there within ${ms} ms (processAgent.stopTimeout)`)),
+      ms + LAST_MOMENT,
+    );
   });
   try {
     const state = await Promise.race([host.giveUp(ms), late]);

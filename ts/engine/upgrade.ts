@@ -245,7 +245,7 @@ class UpgradeHost implements EngineHost {
     await this.host.takeOver(state ?? (this.isPrimary() ? await this.host.giveUp(GIVE_UP_MS) : undefined), epoch);
   }
 
-  giveUp(ms: number): unknown {
+  giveUp(ms?: number): unknown {
     return this.host.giveUp(ms);
   }
 }

@@ -1,0 +1,235 @@
+import { encode } from '../ts/codec';
+import { Answers } from '../ts/engine/answers';
+import type { EngineHost, Invocation } from '../ts/engine/engine';
+import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
+import { OutgoingCalls } from '../ts/engine/outgoing';
+import { Requests, type SendParcel } from '../ts/engine/requests';
+import { stateToLeave } from '../ts/engine/takeover';
+import { callText, readReplies, Status } from '../ts/engine/wire';
+import { ProcessAgentError } from '../ts/errors';
+import type { Member } from '../ts/interface';
+import { Transfers } from '../ts/transfer';
+
+const member = { id: 2, pid: 4711, state: 'ready' } as Member;
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const turn = () => new Promise(setImmediate);
+
+function hostOf(invoke: (name: string, args: unknown[], invocation?: Invocation) => unknown): EngineHost {
+  return {
+    invoke,
+    wantsInvocations: false,
+    deliver: () => {},
+    takeOver: () => {},
+    giveUp: () => undefined,
+    logger: silent,
+  };
+}
+
+interface Reply {
+  id: number;
+  status: number;
+  value: { name?: string; message?: string; hidden?: object; fields?: { outcome?: string } };
+}
+
+/** A lane to a member, and the replies that were sent on it. */
+class FakeLane implements IncomingLane {
+  readonly id = 1;
+  readonly member = member;
+  readonly epoch = 5;
+  readonly maxPayload = 1_000_000;
+  readonly replies: Reply[] = [];
+  full = false;
+
+  readonly send = (payload: string | Buffer, bounded: boolean): number => {
+    if (this.full && bounded) {
+      return -1;
+    }
+    readReplies(
+      payload,
+      (id, status, value) => this.replies.push({ id, status, value: value as Reply['value'] }),
+      () => {},
+    );
+    return 1;
+  };
+}
+
+describe('calls that come in', () => {
+  const limits = { maxPayload: 1_000_000, maxPendingBytes: 1_000_000 };
+  const call = (id: number, name: string) => `[${callText(id, JSON.stringify(name), '[]', undefined)}]`;
+  let lane: FakeLane;
+  beforeEach(() => {
+    lane = new FakeLane();
+  });
+
+  test('are not run before this process has taken over, and not after its tenure', async () => {
+    const ran: string[] = [];
+    const incoming = new IncomingCalls(
+      hostOf(name => ran.push(name)),
+      limits,
+    );
+    incoming.receive(lane, call(0, 'before'));
+    incoming.accept();
+    incoming.receive(lane, call(1, 'within'));
+    incoming.suspend();
+    incoming.receive(lane, call(2, 'after'));
+    await turn();
+    expect(ran).toEqual(['within']);
+    expect(lane.replies.map(({ id, status }) => [id, status])).toEqual([
+      [0, Status.NotAccepted],
+      [1, Status.Value],
+      [2, Status.NotAccepted],
+    ]);
+  });
+
+  test('a stream that begins when its caller is gone ends at once', async () => {
+    let give: (stream: unknown) => void = () => {};
+    const incoming = new IncomingCalls(
+      hostOf(() => new Promise(resolve => (give = resolve))),
+      limits,
+    );
+    incoming.accept();
+    incoming.receive(lane, call(0, 'slow'));
+    incoming.forget(lane);
+    const returned = jest.fn(async () => ({ done: true, value: undefined }));
+    give({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}), return: returned }) });
+    const began = Date.now();
+    await incoming.refuse(5000);
+    expect(Date.now() - began).toBeLessThan(1000);
+    expect(returned).toHaveBeenCalledTimes(1);
+  });
+
+  test('a member that does not read gets one last reply for each call, and the truth in it', async () => {
+    const large = 'x'.repeat(10_000);
+    const hold: ((value: unknown) => void)[] = [];
+    const incoming = new IncomingCalls(
+      hostOf(name => {
+        if (name === 'stream') {
+          return (async function* () {
+            yield large;
+            yield 'small';
+            return 'end';
+          })();
+        }
+        return name === 'held' ? new Promise(resolve => hold.push(resolve)) : name === 'large' ? large : 'small';
+      }),
+      limits,
+    );
+    incoming.accept();
+    lane.full = true;
+    for (const [id, name] of ['stream', 'large', 'small'].entries()) {
+      incoming.receive(lane, call(id, name));
+    }
+    await turn();
+    incoming.suspend();
+    incoming.receive(lane, call(3, 'refused'));
+    await turn();
+    lane.full = false;
+    await turn();
+    const last = lane.replies.filter(({ status }) => status !== Status.Stream);
+    expect(last.map(({ id, status }) => [id, status]).sort()).toEqual([
+      [0, Status.Thrown],
+      [1, Status.Thrown],
+      [2, Status.Value],
+      [3, Status.NotAccepted],
+    ]);
+  });
+});
+
+test('a call that another one has given up is not run when this process becomes primary', async () => {
+  const limits = { maxPayload: 1000, maxPending: 10, maxPendingBytes: 1000, readyTimeout: 5000 };
+  const outgoing = new OutgoingCalls(
+    limits,
+    () => 'none',
+    () => {},
+  );
+  const controller = new AbortController();
+  const first = outgoing.call('first', []);
+  const second = outgoing.call('second', [], { signal: controller.signal }).catch(error => error);
+  const ran: string[] = [];
+  outgoing.runHere(name => {
+    ran.push(name);
+    controller.abort();
+    return name;
+  });
+  expect(await first).toBe('first');
+  expect(await second).toMatchObject({ code: 'ERR_AGENT_ABORTED', outcome: 'not-sent' });
+  expect(ran).toEqual(['first']);
+});
+
+test('the size of what is sent counts, not its estimate, where the primary takes less', async () => {
+  const limits = { maxPayload: 1_000_000, maxPending: 10, maxPendingBytes: 1_000_000, readyTimeout: 5000 };
+  const outgoing = new OutgoingCalls(
+    limits,
+    () => 'none',
+    () => {},
+  );
+  const sent: unknown[] = [];
+  outgoing.open({ id: 1, maxPayload: 1000, send: payload => sent.push(payload) });
+  const fits = outgoing.call('fits', ['x'.repeat(900)]);
+  await expect(outgoing.call('not', ['x'.repeat(1100)])).rejects.toMatchObject({ code: 'ERR_AGENT_TOO_LARGE' });
+  expect(sent).toHaveLength(1);
+  outgoing.receive(1, '[0,1,null]');
+  expect(await fits).toBeUndefined();
+});
+
+test('a gather whose own part has run is not said not to have been sent', async () => {
+  const limits = { maxPayload: 1000, maxPending: 10, maxPendingBytes: 1000, readyTimeout: 20 };
+  const requests = new Requests(
+    limits,
+    () => 'none',
+    () => {},
+  );
+  requests.join(() => {});
+  const ran = jest.fn();
+  const gathered = requests.gather('#x', [], { timeout: 1000, own: ran }).catch(error => error);
+  const published = requests.publish('t', 1).catch(error => error);
+  await turn();
+  // None of it was handed to the operating system, and no other primary comes.
+  requests.leave(0, null);
+  expect(await gathered).toMatchObject({ code: 'ERR_AGENT_NO_PRIMARY', outcome: 'unknown' });
+  expect(await published).toMatchObject({ code: 'ERR_AGENT_NO_PRIMARY', outcome: 'not-sent' });
+  expect(ran).toHaveBeenCalledTimes(1);
+});
+
+test('a question is run once, also when what it runs fails with what another process does not have', async () => {
+  const missing = () => new ProcessAgentError('ERR_AGENT_UNKNOWN_METHOD', 'not there');
+  const ran: string[] = [];
+  let isThere = false;
+  const answers = new Answers(
+    hostOf(async name => {
+      ran.push(name);
+      await null;
+      throw missing();
+    }),
+    1000,
+  );
+  const early = new Answers(
+    hostOf(name => {
+      if (!isThere) {
+        throw missing();
+      }
+      return name;
+    }),
+    1000,
+  );
+  const ask = { type: 'ask' as const, gather: 1, name: '#x', leftMs: 1000, from: member };
+  const sent: unknown[] = [];
+  const send: SendParcel = parcel => sent.push('status' in parcel && parcel.status);
+  await answers.answer(ask, encode([], 'args'), 1, send);
+  answers.markReady();
+  await turn();
+  expect([ran, sent]).toEqual([['#x'], [Status.Thrown]]);
+  const answered = early.answer(ask, encode([], 'args'), 1, send);
+  isThere = true;
+  early.markReady();
+  await answered;
+  expect(sent).toEqual([Status.Thrown, Status.Value]);
+});
+
+test('a hook that hangs costs its own state alone, also when the stop has less time than the hooks', async () => {
+  const transfers = new Transfers(silent, () => ({ takeOver: 1000, giveUp: 1000 }));
+  await transfers.add('hangs', { onHandover: () => new Promise(() => {}) });
+  await transfers.add('gives', { onHandover: () => 7 });
+  const host = { ...hostOf(() => {}), giveUp: (ms?: number) => transfers.giveUp(ms) };
+  expect(await stateToLeave(host, 100)).toBe(encode({ gives: 7 }, 'state'));
+});
