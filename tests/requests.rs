@@ -5,15 +5,18 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use process_agent::agent::Options;
 use process_agent::inbox::{Item, Letter, Notice};
 use process_agent::ipc::frame::Codec;
+use process_agent::ipc::message::{MemberInfo, MemberState, Message, PROTOCOL};
 use process_agent::ipc::parcel::{Body, GatherId, Missing, Parcel, Reason};
 use process_agent::membership::Command;
-use process_agent::role::Epoch;
+use process_agent::role::{Epoch, MemberId};
 
 use support::{options, Member};
 
@@ -50,8 +53,10 @@ impl Member {
     }
 
     fn until_gathered(&mut self, request: u32) -> Vec<Missing> {
-        self.until_parcel("the end of a gather", |parcel, _| match parcel {
-            Parcel::Gathered { request: of, missing, .. } if *of == request => Some(missing.clone()),
+        self.until_parcel("the end of a gather", |parcel, body| match parcel {
+            Parcel::Gathered { request: of, .. } if *of == request => {
+                Some(serde_json::from_slice(&body.bytes).unwrap())
+            }
             _ => None,
         })
     }
@@ -66,6 +71,24 @@ impl Member {
         });
         letters.collect()
     }
+}
+
+fn hello(pid: u32) -> Message {
+    let member = MemberInfo {
+        id: MemberId(0),
+        pid,
+        thread_id: 0,
+        role: "worker".into(),
+        deployment: "configured".into(),
+        state: MemberState::Ready,
+        joined_at: 0,
+        started_at: 0,
+        version: "0.0.0".into(),
+        candidate: true,
+        lag_ms: 0,
+    };
+    let (protocol, oldest, beat_ms, max_payload) = (PROTOCOL, None, Some(60_000), 1024);
+    Message::Hello { protocol, oldest, beat_ms, member, max_payload }
 }
 
 fn group<const N: usize>(runtime: &std::path::Path) -> (Epoch, [Member; N]) {
@@ -130,6 +153,25 @@ fn a_member_that_goes_away_without_a_word_is_missing_at_once_and_one_that_said_i
     gone.agent.end();
     let missing = primary.until_gathered(1);
     assert_eq!(missing.iter().map(|each| each.reason).collect::<Vec<_>>(), [Reason::Lost]);
+}
+
+#[test]
+fn a_gather_that_hundreds_do_not_answer_ends() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (epoch, [primary, mut asker]) = group(runtime.path());
+    let socket = primary.agent.folder().join("socket");
+    let silent: Vec<_> = (0..400)
+        .map(|pid| {
+            let mut control = UnixStream::connect(&socket).unwrap();
+            control.write_all(&hello(pid).to_bytes(Epoch(0))).unwrap();
+            // Its welcome.
+            control.read_exact(&mut [0]).unwrap();
+            control
+        })
+        .collect();
+    asker.gather(epoch, 1, 200);
+    // And the primary.
+    assert_eq!(asker.until_gathered(1).len(), silent.len() + 1);
 }
 
 #[test]

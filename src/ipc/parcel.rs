@@ -72,14 +72,13 @@ pub enum Parcel {
         /// How it ended, in JavaScript's words.
         status: u8,
     },
-    /// To the asker: no further outcome comes. No body.
+    /// To the asker: no further outcome comes. Body: those who have not answered, as JSON, see [`Missing`]; they may be
+    /// more than a head can name.
     Gathered {
         /// Of the gather.
         request: Request,
         /// The asker itself, as the others see it.
         asker: MemberInfo,
-        /// Those who have not answered.
-        missing: Vec<Missing>,
     },
     /// From a member: tell everybody. Body: the data.
     Publish {
@@ -139,6 +138,16 @@ impl Body {
     #[must_use]
     pub fn none() -> Self {
         Self { codec: Codec::Bytes, bytes: Bytes::new() }
+    }
+
+    /// The body of [`Parcel::Gathered`].
+    ///
+    /// # Panics
+    /// Never, as [`Parcel::to_bytes`].
+    #[must_use]
+    pub fn of_missing(missing: &[Missing]) -> Self {
+        let json = serde_json::to_vec(missing).expect("members have only fields that JSON can hold");
+        Self { codec: Codec::Text, bytes: json.into() }
     }
 }
 

@@ -36,7 +36,8 @@ export type Notice =
 export type IncomingParcel =
   | { type: 'ask'; gather: number; name: string; until: number; from: Member; carrier?: Carrier }
   | { type: 'outcome'; request: number; member: Member; status: number }
-  | { type: 'gathered'; request: number; asker: Member; missing: Missing[] }
+  /** Its body has those who have not answered. */
+  | { type: 'gathered'; request: number; asker: Member }
   | { type: 'topic'; topic: string; from: Member }
   | { type: 'published'; request: number };
 

@@ -1,10 +1,10 @@
 /** What this process asks of the broker: gathers and publishings. Each is settled by the broker's word on it. */
-import { type Encoded, encode, sizeOf } from '../codec';
+import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { MemberOutcome } from '../interface';
 import type { EngineGatherOptions } from './engine';
 import { Gathering } from './gathering';
-import type { IncomingParcel, OutgoingParcel } from './notice';
+import type { IncomingParcel, Missing, OutgoingParcel } from './notice';
 import { tooLarge } from './outcome';
 import { closedError, type OutgoingLimits } from './outgoing';
 import { carrierText } from './wire';
@@ -117,7 +117,7 @@ export class Requests {
     if (parcel.type === 'outcome') {
       request.gathering?.answer(parcel.member, parcel.status, body);
     } else if (parcel.type === 'gathered') {
-      request.gathering?.gathered(parcel.asker, parcel.missing);
+      request.gathering?.gathered(parcel.asker, decode(body) as Missing[]);
       this.#settle(request);
     } else if (parcel.type === 'published') {
       this.#settle(request);

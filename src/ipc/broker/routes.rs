@@ -44,9 +44,13 @@ impl Broker {
                 // Not taken, and so not counted: it is asked again of the next primary.
                 return Ok(());
             }
-            match roster.members.get_mut(&from) {
-                Some(entry) => entry.taken += 1,
-                None => roster.own_taken += 1,
+            if from == roster.primary.id {
+                roster.own_taken += 1;
+            } else if let Some(entry) = roster.members.get_mut(&from) {
+                entry.taken += 1;
+            } else {
+                // Turned out.
+                return Ok(());
             }
         }
         match parcel {
@@ -169,7 +173,7 @@ impl Broker {
                 self.turn_out(roster, to);
             }
         } else if to == roster.primary.id {
-            // Without a body, or looked at before: an answer that somebody waits for is never left out.
+            // Also when much waits already: it has asked for this, and would wait for it in vain.
             self.context.inbox.post(Letter::of(parcel, body));
         }
         Ok(())
@@ -233,8 +237,8 @@ impl Broker {
 
     fn tell_ended(&self, roster: &mut Roster, ended: Ended) {
         let Some(asker) = roster.info(ended.asker).cloned() else { return };
-        let gathered = Parcel::Gathered { request: ended.request, asker, missing: ended.missing };
-        if let Err(error) = self.deliver(roster, ended.asker, gathered, Body::none()) {
+        let gathered = Parcel::Gathered { request: ended.request, asker };
+        if let Err(error) = self.deliver(roster, ended.asker, gathered, Body::of_missing(&ended.missing)) {
             warn!("the end of a gather could not be told: {error}");
         }
     }
