@@ -179,7 +179,7 @@ test('a gather whose own part has run is not said not to have been sent', async 
     () => 'none',
     () => {},
   );
-  requests.join(() => {});
+  requests.join(() => {}, 1000);
   const ran = jest.fn();
   const gathered = requests.gather('#x', [], { timeout: 1000, own: ran }).catch(error => error);
   const published = requests.publish('t', 1).catch(error => error);
@@ -212,7 +212,7 @@ test('a question is run once, also when what it runs fails with what another pro
     }),
     1000,
   );
-  const ask = { type: 'ask' as const, gather: 1, name: '#x', leftMs: 1000, from: member };
+  const ask = { type: 'ask' as const, gather: 1, name: '#x', until: Date.now() + 10_000, from: member };
   const sent: unknown[] = [];
   const send: SendParcel = parcel => sent.push('status' in parcel && parcel.status);
   await answers.answer(ask, encode([], 'args'), 1, send);

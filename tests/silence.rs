@@ -105,6 +105,22 @@ fn a_member_whose_event_loop_is_stuck_does_not_stand_for_election() {
     assert_eq!(elected_after(&stuck, epoch), None);
 }
 
+fn fake_member() -> MemberInfo {
+    MemberInfo {
+        id: MemberId(1),
+        pid: 0,
+        thread_id: 0,
+        role: "primary".into(),
+        deployment: "configured".into(),
+        state: MemberState::Ready,
+        joined_at: 0,
+        started_at: 0,
+        version: "0.0.0".into(),
+        candidate: true,
+        lag_ms: 0,
+    }
+}
+
 /// A primary by hand, which says what the test says.
 struct Fake {
     listener: UnixListener,
@@ -120,19 +136,7 @@ impl Fake {
     fn welcome(&self) -> (UnixStream, UnixStream) {
         let (mut control, _) = self.listener.accept().unwrap();
         let _ = read_frame(&mut control);
-        let primary = MemberInfo {
-            id: MemberId(1),
-            pid: 0,
-            thread_id: 0,
-            role: "primary".into(),
-            deployment: "configured".into(),
-            state: MemberState::Ready,
-            joined_at: 0,
-            started_at: 0,
-            version: "0.0.0".into(),
-            candidate: true,
-            lag_ms: 0,
-        };
+        let primary = fake_member();
         let welcome = Message::Welcome {
             protocol: PROTOCOL,
             beat_ms: None,
@@ -300,4 +304,45 @@ fn the_last_word_of_a_primary_is_heard_by_a_member_that_is_in_the_middle_of_sayi
             _ => None,
         });
     }
+}
+
+#[test]
+fn a_stuck_primary_is_not_relieved_for_a_member_that_is_frozen() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut stuck = Member::start(impatient(runtime.path()));
+    stuck.until_elected(Epoch(0));
+    let mut control = UnixStream::connect(stuck.agent.folder().join("socket")).unwrap();
+    let member = fake_member();
+    let (protocol, oldest, beat_ms, max_payload) = (PROTOCOL, None, Some(60_000), 1024);
+    let hello = Message::Hello { protocol, oldest, beat_ms, member, max_payload };
+    control.write_all(&hello.to_bytes(Epoch(0))).unwrap();
+    // It says that it does well, and nothing after that.
+    control.write_all(&Message::Beat { lag_ms: 0 }.to_bytes(Epoch(0))).unwrap();
+    std::thread::sleep(LIMIT * 3);
+    stuck.take();
+    assert!(!stuck.notices().any(|notice| matches!(notice, Notice::Leaderless { .. })), "{:#?}", stuck.told);
+}
+
+#[test]
+fn a_member_that_the_next_primary_refuses_asks_now_and_then() {
+    let runtime = tempfile::tempdir().unwrap();
+    let speaking =
+        |oldest, protocol| Options { speaks: Speaks { oldest, protocol }, ..options(runtime.path()) };
+    let mut first = Member::start(speaking(2, 3));
+    let epoch = first.until_elected(Epoch(0));
+    let mut old = Member::start(Options { candidate: false, ..speaking(2, 2) });
+    old.until_following(Epoch(0));
+    let mut new = Member::start(speaking(3, 4));
+    new.until_following(Epoch(0));
+    first.agent.end();
+    new.until_elected(epoch);
+    old.until_notice("the refusal", |notice| {
+        matches!(notice, Notice::Failed { code: "ERR_AGENT_REFUSED", .. }).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    new.take();
+    let refusals = new.notices().filter(
+        |notice| matches!(notice, Notice::Log { level: "warn", message } if message.contains("was refused")),
+    );
+    assert!(refusals.count() <= 2);
 }

@@ -27,6 +27,8 @@ use crate::time::now_ms;
 
 /// How long a member's event loop may be silent and the member still be a successor for a stuck primary.
 const LIVELY: Duration = Duration::from_secs(1);
+/// A member that has said nothing for so many times the time between two beats may be frozen.
+const BEATS: u32 = 4;
 
 /// How long a member that has gone is still heard, before it is taken off the roster.
 const HEAR_OUT: Duration = Duration::from_millis(100);
@@ -158,16 +160,16 @@ impl Broker {
         self.roster().primary.lag_ms = millis(lag);
     }
 
-    /// Whether a member can take over from a primary that is stuck.
+    /// Whether a member can take over from a primary whose event loop has been silent for `max_silence`: one that would
+    /// stand for election, and whose process runs.
     #[must_use]
-    pub fn has_successor(&self) -> bool {
-        // It says something with each beat.
-        let silent = self.beat * 4;
+    pub fn has_successor(&self, max_silence: Duration) -> bool {
+        let lively = LIVELY.min(max_silence);
         self.roster().members.values().any(|entry| {
-            entry.heard_at.elapsed() < silent
-                && entry.info.candidate
+            entry.info.candidate
                 && entry.info.state == MemberState::Ready
-                && u128::from(entry.info.lag_ms) < LIVELY.as_millis()
+                && u128::from(entry.info.lag_ms) < lively.as_millis()
+                && entry.heard_at.elapsed() < self.beat * BEATS
         })
     }
 

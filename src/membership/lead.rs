@@ -162,7 +162,7 @@ impl Membership {
                     broker.set_lag(silence);
                     let is_stuck = silence >= self.manners.max_silence
                         && !self.inbox().event_loop().is_inspected();
-                    if is_stuck && broker.has_successor() {
+                    if is_stuck && broker.has_successor(self.manners.max_silence) {
                         warn!(
                             "the event loop of the primary, pid {}, has been silent for {} ms: epoch {epoch} ends here",
                             self.me.pid,

@@ -54,7 +54,8 @@ impl Membership {
             };
             match joined {
                 Ok(following) => return Ok(Found::Follow(Box::new(following))),
-                Err(error @ AgentError::Refused(_)) if !had_primary => return Err(error),
+                // It asks again after a while: another primary may take it.
+                Err(error @ AgentError::Refused(_)) => return Err(error),
                 Err(error) => {
                     let trouble = error.to_string();
                     if trouble != last_trouble {

@@ -221,7 +221,7 @@ impl Broker {
             let next = {
                 let mut roster = self.roster();
                 for ended in roster.gathers.take_ended(Instant::now()) {
-                    self.tell_ended(&mut roster, ended);
+                    self.tell_ended(&mut roster, &ended);
                 }
                 roster.gathers.next_deadline()
             };
@@ -235,7 +235,7 @@ impl Broker {
         }
     }
 
-    fn tell_ended(&self, roster: &mut Roster, ended: Ended) {
+    fn tell_ended(&self, roster: &mut Roster, ended: &Ended) {
         let Some(asker) = roster.info(ended.asker).cloned() else { return };
         let gathered = Parcel::Gathered { request: ended.request, asker };
         if let Err(error) = self.deliver(roster, ended.asker, gathered, Body::of_missing(&ended.missing)) {
