@@ -18,7 +18,7 @@ export type Encoded = string | Buffer;
  * `toJSON()` the value has.
  */
 export function encode(value: unknown, what: string, room = 0): Encoded {
-  return toText(value) ?? toBytes(value, what, room);
+  return toText(value, what === 'args') ?? toBytes(value, what, room);
 }
 
 /**

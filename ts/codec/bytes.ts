@@ -1,0 +1,171 @@
+/**
+ * Values as structured-clone bytes.
+ *
+ * ```text
+ * room | FF ...  value                     V8's own format
+ * room | 45 | FF ... heads, value, rows    the value holds errors: `errorRows.ts`
+ * ```
+ *
+ * Views travel as the bytes that they show, not as the whole buffer that they were cut from: a small Buffer lies in a
+ * pool with others'.
+ *
+ * What is read is untrusted. V8 checks each length against what is left of the input before it takes memory, gives up
+ * where its stack ends, and throws on anything that is malformed; so do we, where views and errors are read. What
+ * remains is an amount of memory in proportion to the input (an empty array takes 2 bytes there, and 16 here), and
+ * the input is no longer than `maxPayload`.
+ */
+import { Deserializer, Serializer } from 'node:v8';
+import { ProcessAgentError } from '../agentError';
+import { Copy } from './copy';
+import { makeErrors } from './errorRows';
+
+/** A view's kind on the wire is its place here; the last are not in every version of Node. */
+const VIEWS = [
+  'Buffer',
+  'DataView',
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'Float16Array',
+];
+const ERROR = 100;
+const WITH_ERRORS = Buffer.from([0x45]);
+
+/** A smaller Buffer is copied out of the bytes that it came in, rather than keep all of them. */
+const MIN_VIEW = 4096;
+
+const viewTag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
+  ?.get as () => string | undefined;
+
+/** A view, because V8 hands us views to write; it stands for the error of that row. */
+class ErrorMark extends Uint8Array {
+  constructor(readonly row: number) {
+    super(0);
+  }
+  // What is derived of it, if anything, is an array.
+  static get [Symbol.species]() {
+    return Uint8Array;
+  }
+}
+
+class Writer extends Serializer {
+  constructor() {
+    super();
+    (this as unknown as HostObjects)._setTreatArrayBufferViewsAsHostObjects(true);
+  }
+
+  _writeHostObject(view: ArrayBufferView): void {
+    if (view instanceof ErrorMark) {
+      this.writeUint32(ERROR);
+      this.writeUint32(view.row);
+      return;
+    }
+    const name = Buffer.isBuffer(view) ? 'Buffer' : (viewTag.call(view) ?? 'DataView');
+    const kind = VIEWS.indexOf(name);
+    if (kind < 0) {
+      throw new TypeError(`${name} is not known`);
+    }
+    this.writeUint32(kind);
+    this.writeUint32(view.byteLength);
+    this.writeRawBytes(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+  }
+}
+
+class Reader extends Deserializer {
+  errors: unknown[] = [];
+
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly owned: boolean,
+  ) {
+    super(bytes);
+  }
+
+  _readHostObject(): unknown {
+    const kind = this.readUint32();
+    const length = this.readUint32();
+    if (kind === ERROR) {
+      if (length >= this.errors.length) {
+        throw malformed();
+      }
+      return this.errors[length];
+    }
+    const view = this.readRawBytes(length);
+    if (kind === 0) {
+      const keep = this.owned && length >= MIN_VIEW && length * 2 >= this.bytes.length;
+      return keep ? view : Buffer.from(view);
+    }
+    const View = (globalThis as unknown as Record<string, new (buffer: ArrayBufferLike) => unknown>)[VIEWS[kind]];
+    if (!View) {
+      throw malformed();
+    }
+    // In a buffer of its own, as one would expect of `view.buffer`; and aligned.
+    return new View(view.buffer.slice(view.byteOffset, view.byteOffset + length));
+  }
+}
+
+interface HostObjects {
+  _setTreatArrayBufferViewsAsHostObjects(flag: boolean): void;
+}
+
+let room = Buffer.alloc(256);
+
+/** `value` as bytes, after `head` bytes that the caller fills in. Throws `ERR_AGENT_NOT_SERIALIZABLE`. */
+export function toBytes(value: unknown, what: string, head: number): Buffer {
+  const copy = new Copy(value, what, row => new ErrorMark(row));
+  try {
+    const writer = new Writer();
+    if (head > 0) {
+      room = head > room.length ? Buffer.alloc(head) : room;
+      writer.writeRawBytes(room.subarray(0, head));
+    }
+    if (copy.errors) {
+      writer.writeRawBytes(WITH_ERRORS);
+    }
+    writer.writeHeader();
+    if (copy.errors) {
+      writer.writeValue(copy.errors.heads);
+    }
+    writer.writeValue(copy.value);
+    if (copy.errors) {
+      writer.writeValue(copy.errors.rows);
+    }
+    return writer.releaseBuffer();
+  } catch (cause) {
+    throw new ProcessAgentError(
+      'ERR_AGENT_NOT_SERIALIZABLE',
+      `${what} can't be sent to another process: ${String(cause)}`,
+      { outcome: 'not-sent', cause },
+    );
+  }
+}
+
+/**
+ * The value in `bytes`, without the head. `owned`: nobody else looks at these bytes, and a large Buffer may stay where
+ * it is in them. Throws when they are malformed.
+ */
+export function fromBytes(bytes: Buffer, owned: boolean): unknown {
+  const hasErrors = bytes[0] === WITH_ERRORS[0];
+  const reader = new Reader(hasErrors ? bytes.subarray(1) : bytes, owned);
+  reader.readHeader();
+  if (!hasErrors) {
+    return reader.readValue();
+  }
+  const errors = makeErrors(reader.readValue());
+  reader.errors = errors.all;
+  const value: unknown = reader.readValue();
+  errors.fill(reader.readValue(), each => each);
+  return value;
+}
+
+function malformed(): ProcessAgentError {
+  return new ProcessAgentError('ERR_AGENT_INTERNAL', 'A value from another process is malformed.');
+}

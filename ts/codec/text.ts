@@ -1,0 +1,263 @@
+/**
+ * Plain values as JSON text: trees of plain objects and arrays, strings, booleans, null and numbers that JSON knows.
+ * Anything that JSON would not give back exactly is not plain: a hole, an object that occurs twice, `-0`, `__proto__`.
+ *
+ * Each property is read once, so that what was checked is what is sent, whatever getters and proxies do. No `toJSON`
+ * that somebody has given to all objects or arrays has a say.
+ */
+
+/** Deepest nesting of text. */
+const MAX_DEPTH = 32;
+/** Most objects of a value that is written by hand: looking through a list of these is faster than a Set. */
+const FEW = 16;
+/** Longest array that is written by hand, and the same where there seem to be objects in it. */
+const SHORT = 64;
+const SHORT_OF_OBJECTS = 4;
+/**
+ * Strings from this length on are counted. JSON looks at each character, structured clone copies: it is faster from
+ * about `LONG_TOTAL` characters, and later where there are many objects, which are slower that way.
+ * `node benchmark/codec.js` shows where.
+ */
+const LONG = 512;
+const LONG_TOTAL = 2048;
+const LONG_PER_OBJECT = 64;
+/** A list of so many numbers or strings counts as a long string, too. */
+const LIST = 256;
+const LIST_ITEM = 8;
+
+const MAX_KEYS = 1000;
+const MAX_KEY = 64;
+const ESCAPED = 24;
+
+/** Stands for a value that is not plain. */
+const NOT_PLAIN = Symbol('not plain');
+
+const few = new Array<object | undefined>(FEW).fill(undefined);
+let many: Set<object> | undefined;
+let objects = 0;
+let longTotal = 0;
+let isLarge = false;
+let trusted: unknown;
+let busy = false;
+
+/**
+ * The JSON text of a plain value; `undefined` when it is none, or when structured clone is faster. `isList`: it is a
+ * list of arguments, made by the call, of which only the elements count.
+ */
+export function toText(value: unknown, isList: boolean): string | undefined {
+  if (busy) {
+    // A getter that is read right now makes a call itself.
+    return undefined;
+  }
+  busy = true;
+  objects = 0;
+  longTotal = 0;
+  isLarge = false;
+  try {
+    trusted = isList ? value : undefined;
+    const text = write(value, 0);
+    return isLarge ? writeLarge(value) : text;
+  } catch {
+    // A getter has thrown. Structured clone meets it too, and knows its path.
+    return undefined;
+  } finally {
+    for (let i = 0; i < objects; i++) {
+      few[i] = undefined;
+    }
+    many = undefined;
+    trusted = undefined;
+    busy = false;
+  }
+}
+
+/** By hand, which is faster than a check and then `JSON.stringify` as long as the value is small. */
+function write(value: unknown, depth: number): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return value.length < LONG ? quote(value) : writeLong(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'number':
+      return isPlainNumber(value) ? `${value}` : undefined;
+    case 'object':
+      break;
+    default:
+      return undefined;
+  }
+  if (value === null) {
+    return 'null';
+  }
+  if (depth >= MAX_DEPTH) {
+    return undefined;
+  }
+  if (objects === FEW) {
+    isLarge = true;
+    return undefined;
+  }
+  for (let i = 0; i < objects; i++) {
+    if (few[i] === value) {
+      return undefined;
+    }
+  }
+  few[objects++] = value;
+  return Array.isArray(value) ? writeArray(value, depth) : writeObject(value as Record<string, unknown>, depth);
+}
+
+function writeLong(value: string): string | undefined {
+  longTotal += value.length;
+  isLarge = longTotal > LONG_TOTAL;
+  return isLarge ? undefined : JSON.stringify(value);
+}
+
+function writeArray(value: unknown[], depth: number): string | undefined {
+  if (!isPlainArray(value)) {
+    return undefined;
+  }
+  if (value.length > SHORT || (value.length > SHORT_OF_OBJECTS && typeof value[0] === 'object')) {
+    isLarge = true;
+    return undefined;
+  }
+  let text = '';
+  for (let i = 0; i < value.length; i++) {
+    const each = write(value[i], depth + 1);
+    if (each === undefined) {
+      return undefined;
+    }
+    text += i === 0 ? each : `,${each}`;
+  }
+  return `[${text}]`;
+}
+
+function writeObject(value: Record<string, unknown>, depth: number): string | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    return undefined;
+  }
+  const keys = Object.keys(value);
+  let text = '';
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
+    const each = isPlainKey(key) ? write(value[key], depth + 1) : undefined;
+    if (each === undefined) {
+      return undefined;
+    }
+    text += i === 0 ? quoteKey(key) + each : `,${quoteKey(key)}${each}`;
+  }
+  return `{${text}}`;
+}
+
+/** `JSON.stringify` of a copy: the copy has no getters. */
+function writeLarge(value: unknown): string | undefined {
+  if ('toJSON' in Object.prototype || 'toJSON' in Array.prototype) {
+    return undefined;
+  }
+  many = new Set();
+  longTotal = 0;
+  const copy = copyPlain(value, 0);
+  return copy === NOT_PLAIN || longTotal > LONG_TOTAL + LONG_PER_OBJECT * many.size ? undefined : JSON.stringify(copy);
+}
+
+function copyPlain(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case 'string':
+      longTotal += value.length >= LONG ? value.length : 0;
+      return value;
+    case 'boolean':
+      return value;
+    case 'number':
+      return isPlainNumber(value) ? value : NOT_PLAIN;
+    case 'object':
+      break;
+    default:
+      return NOT_PLAIN;
+  }
+  if (value === null) {
+    return value;
+  }
+  const seen = many as Set<object>;
+  const before = seen.size;
+  if (depth >= MAX_DEPTH || seen.add(value).size === before) {
+    return NOT_PLAIN;
+  }
+  if (Array.isArray(value)) {
+    if (!isPlainArray(value)) {
+      return NOT_PLAIN;
+    }
+    const copy: unknown[] = value.slice();
+    if (copy.length > LIST && typeof copy[0] !== 'object') {
+      longTotal += copy.length * LIST_ITEM;
+    }
+    for (let i = 0; i < copy.length; i++) {
+      const each = copyPlain(copy[i], depth + 1);
+      if (each === NOT_PLAIN) {
+        return NOT_PLAIN;
+      }
+      if (typeof each === 'object') {
+        copy[i] = each;
+      }
+    }
+    return copy;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    return NOT_PLAIN;
+  }
+  const copy: Record<string, unknown> = { ...value };
+  const keys = Object.keys(copy);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
+    const each = isPlainKey(key) ? copyPlain(copy[key], depth + 1) : NOT_PLAIN;
+    if (each === NOT_PLAIN) {
+      return NOT_PLAIN;
+    }
+    if (typeof each === 'object') {
+      copy[key] = each;
+    }
+  }
+  return copy;
+}
+
+/** Holes are found by reading them: `undefined` is not plain. */
+function isPlainArray(value: unknown[]): boolean {
+  return (
+    Object.getPrototypeOf(value) === Array.prototype &&
+    // What regular expressions match, for one, is an array with more than its elements.
+    (value === trusted || Object.keys(value).length === value.length)
+  );
+}
+
+function isPlainNumber(value: number): boolean {
+  return value - value === 0 && (value !== 0 || 1 / value > 0);
+}
+
+function isPlainKey(key: string): boolean {
+  // `__proto__` as an own key and `toJSON` mean something to JSON.
+  return key !== '__proto__' && key !== 'toJSON';
+}
+
+function quote(text: string): string {
+  if (text.length > ESCAPED) {
+    return JSON.stringify(text);
+  }
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 32 || unit === 34 || unit === 92 || (unit >= 0xd800 && unit <= 0xdfff)) {
+      return JSON.stringify(text);
+    }
+  }
+  return `"${text}"`;
+}
+
+const quotedKeys = new Map<string, string>();
+
+/** Keys come again and again. */
+function quoteKey(key: string): string {
+  let quoted = quotedKeys.get(key);
+  if (quoted === undefined) {
+    quoted = `${JSON.stringify(key)}:`;
+    if (quotedKeys.size < MAX_KEYS && key.length <= MAX_KEY) {
+      quotedKeys.set(key, quoted);
+    }
+  }
+  return quoted;
+}

@@ -1,0 +1,112 @@
+/**
+ * What was thrown, as plain data that either codec can carry: an error arrives as the class that was thrown when the
+ * receiving process knows it, else as the nearest ancestor that it knows, and no user's constructor is run to make it.
+ * Anything else arrives as what it is.
+ */
+import { types } from 'node:util';
+import { ProcessAgentError } from '../agentError';
+import { type ErrorHead, type ErrorRow, ErrorRows, LEFT_OUT, makeErrors } from './errorRows';
+import { whyUncopyable } from './kinds';
+
+/** What was thrown. An error in it is a mark, with the number of its head and row. */
+export interface PlainError {
+  thrown: unknown;
+  heads?: ErrorHead[];
+  rows?: ErrorRow[];
+}
+
+/** The only key of a mark. */
+const MARK = '$processAgentError';
+
+/** `thrown` as plain data. Never throws, whatever getters it has. */
+export function encodeError(thrown: unknown): PlainError {
+  const errors = new ErrorRows(row => ({ [MARK]: row }));
+  const copy = errors.copy(thrown);
+  if (copy === LEFT_OUT) {
+    return encodeError(
+      new ProcessAgentError(
+        'ERR_AGENT_NOT_SERIALIZABLE',
+        `The method has thrown ${kindOf(thrown)}, which can't be sent to another process.`,
+        { outcome: 'executed' },
+      ),
+    );
+  }
+  errors.finish();
+  const { heads, rows } = errors;
+  return heads.length > 0 ? { thrown: copy, heads, rows } : { thrown: copy };
+}
+
+/**
+ * What `plain` describes. `calledFrom` is a stack of this process, which is shown below the remote one.
+ */
+export function decodeError(plain: PlainError, calledFrom?: string): unknown {
+  try {
+    const { thrown, heads, rows } = Object(plain) as PlainError;
+    if (!heads) {
+      return thrown;
+    }
+    const errors = makeErrors(heads);
+    const seen = new Set<object>();
+    const revive = (value: unknown) => reviveIn(value, errors.all, seen);
+    errors.fill(rows, revive);
+    const revived = revive(thrown);
+    if (revived === errors.all[0]) {
+      joinStacks(errors.all[0], calledFrom);
+    }
+    return revived;
+  } catch (error) {
+    // Bytes that nobody of this package has written.
+    return error;
+  }
+}
+
+/** Turns marks inside `value` into their errors, in place: it is our own copy. */
+function reviveIn(value: unknown, errors: Error[], seen: Set<object>): unknown {
+  if (typeof value !== 'object' || value === null || seen.has(value)) {
+    return value;
+  }
+  const row = (value as Record<string, unknown>)[MARK];
+  if (typeof row === 'number' && errors[row] && Object.keys(value).length === 1) {
+    return errors[row];
+  }
+  seen.add(value);
+  const revive = (each: unknown) => reviveIn(each, errors, seen);
+  if (types.isMap(value)) {
+    const entries = [...value];
+    value.clear();
+    for (const [key, each] of entries) {
+      value.set(revive(key), revive(each));
+    }
+  } else if (types.isSet(value)) {
+    const entries = [...value];
+    value.clear();
+    for (const each of entries) {
+      value.add(revive(each));
+    }
+  } else if (!ArrayBuffer.isView(value)) {
+    for (const [key, each] of Object.entries(value)) {
+      const revived = revive(each);
+      if (revived !== each) {
+        Object.defineProperty(value, key, { value: revived });
+      }
+    }
+  }
+  return value;
+}
+
+function joinStacks(error: Error, calledFrom: string | undefined): void {
+  const frames = calledFrom?.slice(Math.max(0, calledFrom.search(/^ {4}at /m)));
+  Object.defineProperty(error, 'stack', {
+    value: `${error.stack}\n    --- called from pid ${process.pid} ---${frames ? `\n${frames}` : ''}`,
+  });
+}
+
+function kindOf(thrown: unknown): string {
+  try {
+    return typeof thrown === 'object' && thrown !== null
+      ? (whyUncopyable(thrown) ?? Object.prototype.toString.call(thrown))
+      : `a ${typeof thrown}`;
+  } catch {
+    return 'a proxy';
+  }
+}
