@@ -10,9 +10,10 @@
  * pool with others'.
  *
  * What is read is untrusted. V8 checks each length against what is left of the input before it takes memory, gives up
- * where its stack ends, and throws on anything that is malformed; so do we, where views and errors are read. What
- * remains is an amount of memory in proportion to the input (an empty array takes 2 bytes there, and 16 here), and
- * the input is no longer than `maxPayload`.
+ * where its stack ends, and throws on anything that is malformed; so do we, where views and errors are read. One thing
+ * is not bounded so: arrays inside arrays may each claim all the rest of the input, and V8 takes 8 bytes for each
+ * element that is claimed (1 MB of such bytes took 800 MB). Only `maxPayload` bounds that, and that whoever writes here
+ * is a process of the same user.
  */
 import { Deserializer, Serializer } from 'node:v8';
 import { ProcessAgentError } from '../agentError';
