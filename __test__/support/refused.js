@@ -54,7 +54,7 @@ const refused = [
   ['a key', () => require('node:crypto').createSecretKey(Buffer.from('a')), ' is a KeyObject, which has no fields'],
   ['a proxy of a Map', () => ({ a: new Proxy(new Map([[1, 2]]), {}) }), '.a is a proxy of a Map,'],
   ['a proxy of a Date', () => ({ a: new Proxy(new Date(), {}) }), '.a is a proxy of a Date,'],
-  ['an object made from a Promise', () => Object.create(Promise.prototype), ' is an object made from a Promise,'],
+  ['an object made from a Promise', () => [Object.create(Promise.prototype)], '[0] is an object made from a Promise,'],
   [
     'a getter that throws',
     () => ({ a: [withProperty({}, 'b', { get: never })] }),
