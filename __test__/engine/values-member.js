@@ -84,11 +84,19 @@ function problemOfRefusal(error, text, outcome) {
   return known && error.outcome === outcome && error.message.includes(text) ? undefined : String(error);
 }
 
+function stackOf(error) {
+  try {
+    return error.stack;
+  } catch {
+    return '';
+  }
+}
+
 /** The frames of the primary, if it had any to show, then those of this process. */
-function problemOfStack({ stack }, expected) {
+function problemOfStack({ stack }, original) {
   const [there, here = ''] = stack.split(`\n    --- called from pid ${process.pid} ---\n`);
   const frames = / at .*thrown\.js|evalmachine/;
-  if (frames.test(expected.stack) && !frames.test(there)) {
+  if (frames.test(stackOf(original)) && !frames.test(there)) {
     return `no frame of the primary: ${stack}`;
   }
   return here.includes(__filename) ? undefined : `no frame of the caller: ${stack}`;
@@ -122,9 +130,9 @@ const checks = {
       difference(await errorOf(engine.call('rejected', [index])), arrives()),
     ),
   stacks: () =>
-    checkAll(thrown.thrown, async (index, { arrives }) => {
+    checkAll(thrown.thrown, async (index, { make }) => {
       const error = await errorOf(engine.call('thrown', [index]));
-      return error instanceof Error ? problemOfStack(error, arrives()) : undefined;
+      return error instanceof Error ? problemOfStack(error, make()) : undefined;
     }),
   untold: () =>
     checkAll(thrown.untold, async (index, { reason }) =>

@@ -19,7 +19,7 @@ const SHORT_OF_OBJECTS = 4;
  * `node benchmark/codec.js` shows where.
  */
 const LONG = 512;
-const LONG_TOTAL = 1024;
+const LONG_TOTAL = 2048;
 const LONG_PER_OBJECT = 64;
 /** A list of so many numbers or strings counts as a long string, too. */
 const LIST = 256;
