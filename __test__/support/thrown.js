@@ -149,7 +149,11 @@ const table = [
   [
     'what can not be copied, which stays behind',
     () =>
-      Object.assign(new Error('a'), { p: Promise.resolve(), m: new SharedArrayBuffer(1), u: new URLSearchParams() }),
+      Object.assign(new Error('a'), {
+        promise: Promise.resolve(),
+        shared: new Uint8Array(new SharedArrayBuffer(1)),
+        query: new URLSearchParams(),
+      }),
     () => new Error('a'),
   ],
   ['errors in its fields', () => Object.assign(new Error('a'), { all: { failures: [new RangeError('in')] } })],
@@ -215,6 +219,10 @@ const table = [
   ['an instance with toJSON', () => new Failure(), () => ({ reason: 'hidden' })],
   ['a date', () => new Date(5)],
   ['a Map', () => new Map([['a', { b: 1 }]])],
+  [
+    'marks of no error beside an error',
+    () => [new Error('a'), { $processAgentError: 5 }, { $processAgentError: 0, b: 1 }],
+  ],
   ['an array of errors', () => [new Error('a'), [new TypeError('b')]]],
   ['an object around an error', () => ({ error: new RangeError('a') })],
 ];

@@ -81,6 +81,7 @@ const plain = [
   ['the largest number', () => Number.MAX_VALUE],
   ['an empty string', () => ''],
   ['control characters and quotes', () => '\u0000\n\t"\\/\u2028\u2029\u007f'],
+  ['short texts of each kind', () => ['\u0000', '\n', '"', '\\', '\ud800', '\u2028', '\u007f', 'ü']],
   ['every Latin-1 character', () => String.fromCharCode(...filled(256, i => i))],
   ['emoji', () => 'ünï \u{1f600} 中文'],
   ['a lone surrogate', () => '\ud800 and \udc00'],
@@ -94,7 +95,7 @@ const plain = [
   ['an object of 10,000 keys', () => Object.fromEntries(filled(10_000, i => [`key${i}`, i]))],
   ['text nested 30 times', () => nested(30)],
   ['an object without a prototype', () => Object.assign(Object.create(null), { a: 1 }), () => ({ a: 1 })],
-  ['a field toJSON that is no function', () => ({ a: { b: 1 } })],
+  ['a field toJSON that is no function', () => ({ toJSON: 1, a: { toJSON: { b: 1 } } })],
   ['symbol keys', () => ({ a: 1, [Symbol('s')]: 2 }), () => ({ a: 1 })],
   ['a getter', () => withProperty({ a: 1 }, 'b', { get: () => 2 }), () => ({ a: 1, b: 2 })],
   [

@@ -55,7 +55,6 @@ export function whyUncopyable(value: object): string | undefined {
   if (types.isSharedArrayBuffer(value)) return 'shared memory';
   if (types.isGeneratorObject(value)) return 'a generator';
   if (types.isSymbolObject(value)) return 'a symbol';
-  if (types.isExternal(value)) return 'a native handle';
   if (ArrayBuffer.isView(value)) {
     if (types.isSharedArrayBuffer(value.buffer)) return 'shared memory';
     return isDetached(value.buffer) ? 'a view of a detached buffer' : undefined;

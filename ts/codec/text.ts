@@ -137,7 +137,7 @@ function writeObject(value: Record<string, unknown>, depth: number): string | un
   let text = '';
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i];
-    const each = isPlainKey(key) ? write(value[key], depth + 1) : undefined;
+    const each = key !== '__proto__' ? write(value[key], depth + 1) : undefined;
     if (each === undefined) {
       return undefined;
     }
@@ -206,7 +206,7 @@ function copyPlain(value: unknown, depth: number): unknown {
   const keys = Object.keys(copy);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i];
-    const each = isPlainKey(key) ? copyPlain(copy[key], depth + 1) : NOT_PLAIN;
+    const each = key !== '__proto__' ? copyPlain(copy[key], depth + 1) : NOT_PLAIN;
     if (each === NOT_PLAIN) {
       return NOT_PLAIN;
     }
@@ -228,11 +228,6 @@ function isPlainArray(value: unknown[]): boolean {
 
 function isPlainNumber(value: number): boolean {
   return value - value === 0 && (value !== 0 || 1 / value > 0);
-}
-
-function isPlainKey(key: string): boolean {
-  // `__proto__` as an own key and `toJSON` mean something to JSON.
-  return key !== '__proto__' && key !== 'toJSON';
 }
 
 function quote(text: string): string {
