@@ -1,0 +1,4 @@
+import { Job } from './later/job';
+import { start } from './start';
+
+start({ Job } as never);
