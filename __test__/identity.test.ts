@@ -62,6 +62,39 @@ describe('the name of a method between processes', () => {
     expect(nameOf(new WireNames(containerOf(BASE, { 'user.ts': [User] })), User, 'save')).toBe('userService.save');
   });
 
+  it('is not the provider id where that looks like the name of a handler', () => {
+    const User = makeUser('#user');
+    expect(nameOf(new WireNames(containerOf(BASE, { 'user.ts': [User] })), User, 'save')).toBe('User.save');
+  });
+
+  it('is one, however often the container knows the class', () => {
+    const User = makeUser();
+    const container = containerOf(BASE, { '': [User] });
+    container.bind('another', User);
+    const names = new WireNames(container);
+    expect(nameOf(names, User, 'save')).toBe('User.save');
+    expect(names.resolve('User.save').bound.cls).toBe(User);
+  });
+
+  it('is refused to a class that the container does not know', () => {
+    const User = makeUser();
+    const err = refusal(() => nameOf(new WireNames(containerOf(BASE, {})), User, 'save'));
+    expect(err).toMatchObject({ code: 'ERR_AGENT_UNKNOWN_METHOD', outcome: 'not-sent' });
+    expect(err.message).toContain('container does not know the class User');
+  });
+
+  it('is refused from when a class is bound that has the same', () => {
+    const [User, namesake] = [makeUser(), makeUser()];
+    const container = containerOf(BASE, { '': [User] });
+    const names = new WireNames(container);
+    expect(nameOf(names, User, 'save')).toBe('User.save');
+    container.bindClass(namesake);
+    const err = refusal(() => nameOf(names, namesake, 'save'));
+    expect(err).toMatchObject({ code: 'ERR_AGENT_AMBIGUOUS', outcome: 'not-sent' });
+    expect(refusal(() => nameOf(names, User, 'save')).code).toBe('ERR_AGENT_AMBIGUOUS');
+    expect(refusal(() => names.resolve('User.save')).code).toBe('ERR_AGENT_AMBIGUOUS');
+  });
+
   it('is what { name } says', () => {
     @Provide()
     class User {
