@@ -142,7 +142,7 @@ impl Agent {
 
     /// Says the last word on every lane: what was taken until now was accepted, and nothing later is.
     pub fn finish_lanes(&self) {
-        self.lanes.finish(&self.inbox);
+        self.lanes.finish();
         self.tell(Command::LanesFinished);
     }
 

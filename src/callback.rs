@@ -43,6 +43,10 @@ pub fn deliver(
     on_notice: &Function<'_, NoticeArgs, ()>,
 ) -> Result<()> {
     for item in items {
+        // Here and not when it was taken: the items before it may have kept the event loop until the tenure had ended.
+        if !item.accept() {
+            continue;
+        }
         match item {
             Item::Frame(lane, frame) => {
                 let payload = payload(frame.codec, &frame.payload);

@@ -36,6 +36,20 @@ pub enum Item {
     Letter(Letter),
 }
 
+impl Item {
+    /// Whether it is still to be told to JavaScript. To be asked just before it is told: a lane counts that as taken,
+    /// which is what a primary has accepted. A lane that was stopped in the meantime has said that it has not accepted
+    /// its frame; and nobody waits for a letter that has expired.
+    #[must_use]
+    pub fn accept(&self) -> bool {
+        match self {
+            Self::Frame(lane, _) => lane.count_accepted(),
+            Self::Letter(letter) => letter.expires.is_none_or(|expires| expires > now_ms()),
+            Self::Notice(_) => true,
+        }
+    }
+}
+
 /// See the module.
 pub struct Inbox {
     queue: Mutex<Queue>,
@@ -148,10 +162,7 @@ impl Inbox {
     }
 
     /// Takes a bounded part of what waits, and tells whether more is left. No wake-up comes for what is left: whoever
-    /// takes has to come again, in a later turn of its event loop.
-    ///
-    /// A lane counts what is taken of it: that is what a primary has accepted. Frames of a lane that was stopped in
-    /// the meantime are dropped: its last word was that it has not accepted them. So are letters that have expired.
+    /// takes has to come again, in a later turn of its event loop. What it is not to tell, [`Item::accept`] knows.
     #[must_use]
     pub fn take(&self) -> (Vec<Item>, bool) {
         self.event_loop.turned();
@@ -163,22 +174,14 @@ impl Inbox {
                 let Some(item) = queue.items.pop_front() else {
                     break;
                 };
-                let wanted = match &item {
-                    Item::Frame(lane, frame) => {
-                        bytes += frame.payload.len();
-                        lane.count_accepted()
-                    }
-                    Item::Letter(letter) => {
-                        bytes += letter.body.bytes.len();
-                        letter.expires.is_none_or(|expires| expires > now_ms())
-                    }
-                    Item::Notice(_) => true,
+                bytes += match &item {
+                    Item::Frame(_, frame) => frame.payload.len(),
+                    Item::Letter(letter) => letter.body.bytes.len(),
+                    Item::Notice(_) => 0,
                 };
                 // What comes after it is taken when the last word was said, and so is not accepted.
                 let is_last = matches!(item, Item::Notice(Notice::Finishing));
-                if wanted {
-                    taken.push(item);
-                }
+                taken.push(item);
                 if is_last {
                     break;
                 }
@@ -195,12 +198,6 @@ impl Inbox {
             self.wake().take();
         }
         (taken, left)
-    }
-
-    /// Runs `f` while nothing can be taken.
-    pub fn while_untouched<T>(&self, f: impl FnOnce() -> T) -> T {
-        let _queue = self.queue();
-        f()
     }
 
     fn schedule(&self) {

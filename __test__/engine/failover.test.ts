@@ -150,6 +150,19 @@ test('a stuck primary is relieved; its calls are lost or go to the next one, and
   expect(await primary.call('pid')).toBe(next.pid);
 });
 
+test('calls behind the one that is stuck go to the next primary, also when they had come with it', async () => {
+  const { primary, workers } = await processes.group(2, impatient);
+  const blocked = primary.run('block', 300);
+  await primary.until('the block', told => told.type === 'blocked');
+  const stuck = workers[0].call('spin', 3000).catch(error => error);
+  const behind = Array.from({ length: 5 }, () => workers[0].call<number>('pid'));
+  await blocked;
+  const pids = await Promise.all(behind);
+  expect(pids).toEqual(Array(5).fill(pids[0]));
+  expect(workers.map(each => each.pid)).toContain(pids[0]);
+  expect(await stuck).toMatchObject({ code: 'ERR_AGENT_PRIMARY_LOST', outcome: 'unknown' });
+});
+
 test('late replies of a primary that was relieved settle nothing', async () => {
   const { primary, workers } = await processes.group(1, impatient);
   const { epoch } = await primary.started();

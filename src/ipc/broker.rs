@@ -192,7 +192,7 @@ impl Broker {
         let mut roster = self.roster();
         for entry in roster.members.values_mut() {
             if let Some(lane) = &entry.lane {
-                lane.finish(&self.context.inbox, relieved);
+                lane.finish(relieved);
             }
             entry.said_bye = true;
             // It doesn't read: then it hears nothing more from us.
@@ -253,7 +253,7 @@ impl Broker {
         }
         if self.is_closing() {
             // It came between: nothing of it was accepted.
-            open.lane.finish(&self.context.inbox, false);
+            open.lane.finish(false);
         }
         let outcome = open.run().await;
         if !self.is_closing() {

@@ -64,7 +64,7 @@ struct State {
     sent: u64,
     /// Frames handed to the operating system whole.
     written: u64,
-    /// Frames of the other end that JavaScript has taken.
+    /// Frames of the other end that JavaScript was told.
     accepted: u64,
     /// The last word was said: no later frame is ever taken, also when the lane is closed by now.
     last_word_said: bool,
@@ -190,7 +190,7 @@ impl Lane {
         0
     }
 
-    /// Counts a frame that JavaScript takes; `false` when it must not be taken any more.
+    /// Counts a frame that JavaScript is told; `false` when it must not be told any more.
     pub(crate) fn count_accepted(&self) -> bool {
         let mut state = self.state();
         let may = !state.last_word_said;
@@ -198,19 +198,17 @@ impl Lane {
         may
     }
 
-    /// Says the last word: which frames were accepted. Those that JavaScript has not taken yet were not.
-    pub fn finish(&self, inbox: &Inbox, relieved: bool) {
-        inbox.while_untouched(|| {
-            let mut state = self.state();
-            if state.phase != Phase::Open {
-                return;
-            }
-            state.phase = Phase::Finishing;
-            state.last_word_said = true;
-            let last = Final { accepted: state.accepted, relieved };
-            self.enqueue(&mut state, Kind::Final, Codec::Text, &last.to_bytes());
-            self.queued.notify_one();
-        });
+    /// Says the last word: which frames were accepted. Those that JavaScript was not told yet were not.
+    pub fn finish(&self, relieved: bool) {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return;
+        }
+        state.phase = Phase::Finishing;
+        state.last_word_said = true;
+        let last = Final { accepted: state.accepted, relieved };
+        self.enqueue(&mut state, Kind::Final, Codec::Text, &last.to_bytes());
+        self.queued.notify_one();
     }
 
     fn chunk_written(&self, size: usize) {
@@ -282,10 +280,10 @@ impl Lanes {
     }
 
     /// Says the last word on every lane.
-    pub fn finish(&self, inbox: &Inbox) {
+    pub fn finish(&self) {
         let open: Vec<_> = self.lock().values().cloned().collect();
         for lane in open {
-            lane.finish(inbox, false);
+            lane.finish(false);
         }
     }
 

@@ -64,7 +64,7 @@ impl Member {
         loop {
             let (items, left) = self.agent.take();
             let now = Instant::now();
-            self.told.extend(items.into_iter().map(|item| (now, item)));
+            self.told.extend(items.into_iter().filter(Item::accept).map(|item| (now, item)));
             if !left {
                 break;
             }
