@@ -146,8 +146,9 @@ test('a stream that a freeze has ended for its reader ends in the primary when t
   await processes.end();
   processes = new Processes();
   const group = await processes.group(1, { config: { primary: { maxBlocked: 300 } } });
-  // It reads one item a second: the primary has sent all that it may.
-  const reading = group.workers[0].run<Read>('read', 'count', [1_000_000], Number.POSITIVE_INFINITY, 1000);
+  // It reads one large item a second: the primary has sent all that it may.
+  const many = [1_000_000, { size: 100_000 }];
+  const reading = group.workers[0].run<Read>('read', 'count', many, Number.POSITIVE_INFINITY, 1000);
   await group.workers[0].call('after', 100);
   await group.primary.freeze();
   expect((await reading).error).toMatchObject({ code: 'ERR_AGENT_PRIMARY_FROZEN', outcome: 'unknown' });
