@@ -67,7 +67,7 @@ describe.each(['v3', 'v4'] as const)('an application in one file, Midway %s', pr
     expect(await call(worker, 'Job', 'run')).toEqual({ value: `${primary.pid} job` });
     const { error } = await call(worker, 'Job', 'cancel');
     expect(error).toMatchObject({ code: 'ERR_AGENT_UNKNOWN_METHOD', outcome: 'not-sent' });
-    expect(error?.message).toContain(`(pid ${primary.pid}) knows no method 'Job.cancel'`);
+    expect(error?.message).toContain(`Pid ${primary.pid} knows no method 'Job.cancel'`);
   });
 
   it('does not start when two of its classes can not be told apart', async () => {
