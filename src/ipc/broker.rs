@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
-use tokio::sync::Notify;
+use tokio::sync::{mpsc, Notify};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -22,6 +22,7 @@ use crate::ipc::gather::Gathers;
 use crate::ipc::lane::{self, Lane, LaneContext, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::Outbox;
+use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
 
@@ -44,6 +45,9 @@ pub struct Broker {
     roster: Mutex<Roster>,
     /// Handing over: nobody is welcome any more, and no new request is taken.
     closing: AtomicBool,
+    /// What the primary's own JavaScript asks, and who passes it on.
+    own: mpsc::UnboundedSender<(Parcel, Body)>,
+    own_line: Mutex<Option<mpsc::UnboundedReceiver<(Parcel, Body)>>>,
     /// The gathers have changed: when the next one ends may have, too.
     gathers_changed: Notify,
 }
@@ -90,6 +94,7 @@ impl Broker {
         primary.role = "primary".into();
         primary.joined_at = now_ms();
         primary.state = MemberState::Starting;
+        let (own, own_line) = mpsc::unbounded_channel();
         let roster = Roster {
             primary,
             members: BTreeMap::new(),
@@ -105,6 +110,8 @@ impl Broker {
             beat,
             roster: Mutex::new(roster),
             closing: AtomicBool::new(false),
+            own,
+            own_line: Mutex::new(Some(own_line)),
             gathers_changed: Notify::new(),
         }
     }
@@ -119,6 +126,8 @@ impl Broker {
     pub async fn serve(self: &Arc<Self>, listener: &Listener) {
         let mut connections = JoinSet::new();
         let mut ends = std::pin::pin!(self.end_gathers());
+        let mut own = std::pin::pin!(self.pass_own_on());
+        let mut own_ended = false;
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -133,6 +142,7 @@ impl Broker {
                 },
                 Some(_) = connections.join_next() => {}
                 () = &mut ends => {}
+                () = &mut own, if !own_ended => own_ended = true,
             }
         }
     }

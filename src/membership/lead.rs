@@ -146,9 +146,7 @@ impl Membership {
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }
-                    Some(Command::Parcel(of, said)) if of == epoch => {
-                        broker.take_own(said.0, said.1).await;
-                    }
+                    Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
                     // Of an earlier tenure: our JavaScript is about to hear of its end, and asks again.
                     Some(Command::Parcel(..) | Command::LanesFinished) => {}
                     Some(Command::HandOver { state, grace }) => {
@@ -209,9 +207,7 @@ impl Membership {
                     return ControlFlow::Continue(());
                 },
                 command = commands.recv() => match command {
-                    Some(Command::Parcel(of, said)) if of == epoch => {
-                        broker.take_own(said.0, said.1).await;
-                    }
+                    Some(Command::Parcel(of, said)) if of == epoch => broker.take_own(said.0, said.1),
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }

@@ -21,6 +21,16 @@ export function encode(value: unknown, what: string, room = 0): Encoded {
   return toText(value, what === 'args') ?? toBytes(value, what, room);
 }
 
+/** `args` as text, if that gives them back exactly. */
+export function encodeAsText(args: unknown[]): string | undefined {
+  return toText(args, true);
+}
+
+/** Any value as bytes; see `encode`. */
+export function encodeAsBytes(value: unknown, what: string, room: number): Buffer {
+  return toBytes(value, what, room);
+}
+
 /**
  * The value that was encoded, of which bytes are given without their head. `owned`: nobody else reads or changes these
  * bytes, so that a large Buffer may be a view of them instead of a copy. Throws when they are malformed.

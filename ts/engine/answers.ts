@@ -80,7 +80,7 @@ export class Answers {
   #decode(name: string, body: Encoded): unknown[] {
     let args: unknown;
     try {
-      args = decode(body);
+      args = decode(body, true);
     } catch (cause) {
       const message = `${name}: pid ${process.pid} (Node ${process.version}) can't read the arguments: ${cause}`;
       throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });

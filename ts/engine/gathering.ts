@@ -68,7 +68,7 @@ export class Gathering {
     try {
       switch (status) {
         case Status.Value:
-          return { status: 'fulfilled', value: decode(body) };
+          return { status: 'fulfilled', value: decode(body, true) };
         case Status.Undefined:
           return { status: 'fulfilled', value: undefined };
         case Status.Thrown:

@@ -6,7 +6,18 @@ import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
-import { BATCH_SIZE, Batch, idOfReply, readCalls, replyBytes, replyText, Status, statusOfReply, Verb } from './wire';
+import {
+  BATCH_SIZE,
+  Batch,
+  idOfReply,
+  REPLY_HEAD,
+  readCalls,
+  replyOf,
+  replyText,
+  Status,
+  statusOfReply,
+  Verb,
+} from './wire';
 
 /** The lane of one member, as its primary sees it. */
 export interface IncomingLane {
@@ -68,7 +79,7 @@ export class IncomingCalls {
         if (this.#refusing) {
           this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
         } else if (full) {
-          this.#answer(lane, id, encodeThrown(this.#tooMuch(name), lane.maxPayload));
+          this.#answer(lane, id, encodeThrown(this.#tooMuch(name), lane.maxPayload, REPLY_HEAD));
         } else {
           this.#hold(frame);
           this.#run(lane, frame, id, name, args, carrier);
@@ -78,7 +89,7 @@ export class IncomingCalls {
       refuse: (id, name, cause) => {
         const message = `${name}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
         const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
-        this.#answer(lane, id, encodeThrown(error, lane.maxPayload));
+        this.#answer(lane, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD));
       },
     });
   }
@@ -137,13 +148,13 @@ export class IncomingCalls {
     try {
       result = this.host.invoke(name, args, running);
     } catch (error) {
-      this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload));
+      this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD));
       return;
     }
     if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
       Promise.resolve(result).then(
         value => this.#succeed(lane, frame, id, name, value, running),
-        error => this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload)),
+        error => this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD)),
       );
     } else {
       this.#succeed(lane, frame, id, name, result, running);
@@ -161,7 +172,7 @@ export class IncomingCalls {
     if (isAsyncIterable(value)) {
       this.#stream(lane, frame, id, name, value, running);
     } else {
-      this.#finish(lane, frame, id, encodeValue(name, value, this.#limit(lane), RESULT));
+      this.#finish(lane, frame, id, encodeValue(name, value, this.#limit(lane), RESULT, REPLY_HEAD));
     }
   }
 
@@ -179,18 +190,19 @@ export class IncomingCalls {
     try {
       stream = new StreamWriter(iterable, {
         item: value => {
-          const outcome = encodeValue(name, value, limit, ITEM);
+          const outcome = encodeValue(name, value, limit, ITEM, REPLY_HEAD);
           if (outcome.status === Status.Thrown) {
             throw new Unsendable(outcome);
           }
           this.#answer(lane, id, outcome);
           return outcome.value.length;
         },
-        end: value => finish(encodeValue(name, value, limit, END)),
-        fail: error => finish(error instanceof Unsendable ? error.outcome : encodeThrown(error, lane.maxPayload)),
+        end: value => finish(encodeValue(name, value, limit, END, REPLY_HEAD)),
+        fail: error =>
+          finish(error instanceof Unsendable ? error.outcome : encodeThrown(error, lane.maxPayload, REPLY_HEAD)),
       });
     } catch (error) {
-      finish(encodeThrown(error, lane.maxPayload));
+      finish(encodeThrown(error, lane.maxPayload, REPLY_HEAD));
       return;
     }
     if (this.#gone.has(lane)) {
@@ -249,7 +261,7 @@ export class IncomingCalls {
   }
 
   #answer(lane: IncomingLane, id: number, { status, value }: EncodedOutcome): void {
-    this.#reply(lane, typeof value === 'string' ? replyText(id, status, value) : replyBytes(id, status, value));
+    this.#reply(lane, replyOf(id, status, value));
   }
 
   /** Replies of one turn go together, one batch a lane. */
@@ -322,11 +334,9 @@ export class IncomingCalls {
       this.#tracked.get(lane)?.get(id)?.stream?.fail(error);
       return;
     }
-    const { value } = encodeThrown(error, lane.maxPayload);
-    lane.send(
-      typeof value === 'string' ? `[${replyText(id, Status.Thrown, value)}]` : replyBytes(id, Status.Thrown, value),
-      false,
-    );
+    const { value } = encodeThrown(error, lane.maxPayload, REPLY_HEAD);
+    const news = replyOf(id, Status.Thrown, value);
+    lane.send(typeof news === 'string' ? `[${news}]` : news, false);
   }
 
   #limit(lane: IncomingLane): number {

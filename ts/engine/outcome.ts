@@ -21,41 +21,50 @@ export const RESULT: ValueStatus = { value: Status.Value, undefined: Status.Unde
  * A value. One that can't be sent, or takes more than `limit` bytes, becomes an error that says so, with the outcome
  * `executed`: what has made it did run.
  */
-export function encodeValue(name: string, value: unknown, limit: number, status: ValueStatus): EncodedOutcome {
+export function encodeValue(
+  name: string,
+  value: unknown,
+  limit: number,
+  status: ValueStatus,
+  room = 0,
+): EncodedOutcome {
   if (value === undefined) {
     return { status: status.undefined, value: 'null' };
   }
   try {
-    const encoded = encode(value, 'result');
-    const size = sizeOf(encoded, limit);
-    return size > limit
-      ? encodeThrown(tooLarge(name, 'result', size, limit, 'executed'), limit)
+    const encoded = encode(value, 'result', room);
+    const size = sizeOf(encoded, limit + room);
+    return size > limit + room
+      ? encodeThrown(tooLarge(name, 'result', size, limit, 'executed'), limit, room)
       : { status: status.value, value: encoded };
   } catch (error) {
     // Else a toJSON() of the user's has thrown, for one.
     const ours = error instanceof ProcessAgentError;
-    const told = ours ? new ProcessAgentError(error.code, `${name}: ${error.message}`, { outcome: 'executed' }) : error;
-    return encodeThrown(told, limit);
+    const told = ours
+      ? new ProcessAgentError(error.code, `${name}: ${error.message}`, { outcome: 'executed', cause: error.cause })
+      : error;
+    return encodeThrown(told, limit, room);
   }
 }
 
 /** Never throws: what can't travel of an error is left out. */
-export function encodeThrown(error: unknown, limit: number): EncodedOutcome {
+export function encodeThrown(error: unknown, limit: number, room = 0): EncodedOutcome {
+  let words = 'an error that has no message';
   try {
-    const encoded = encode(encodeError(error), 'error');
-    if (sizeOf(encoded, limit) <= limit) {
+    const encoded = encode(encodeError(error), 'error', room);
+    if (sizeOf(encoded, limit + room) <= limit + room) {
       return { status: Status.Thrown, value: encoded };
     }
+    words = error instanceof Error ? `${error.name}: ${error.message}` : typeof error;
   } catch {
     // Falls through to the least that can be said.
   }
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : typeof error;
   const least = new ProcessAgentError(
     'ERR_AGENT_NOT_SERIALIZABLE',
-    `The method threw an error that can't be sent to another process: ${message.slice(0, 1000)}`,
+    `The method threw an error that can't be sent to another process: ${words.slice(0, 1000)}`,
     { outcome: 'executed' },
   );
-  return { status: Status.Thrown, value: encode(encodeError(least), 'error') };
+  return { status: Status.Thrown, value: encode(encodeError(least), 'error', room) };
 }
 
 export function tooLarge(

@@ -1,12 +1,12 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { decode, type Encoded, encode, sizeOf } from '../codec';
+import { decode, type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
 import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
-import { type Call, outcomeOf, PendingCalls, type PendingLimits } from './pending';
+import { argsOf, type Call, outcomeOf, PendingCalls, type PendingLimits } from './pending';
 import { generatorOf, StreamReader } from './stream-reader';
-import { Batch, callBytes, callText, carrierText, readReplies, Status, Verb, verbText } from './wire';
+import { Batch, callBytes, callText, carrierText, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
 export interface OutgoingLane {
@@ -64,8 +64,11 @@ export class OutgoingCalls {
   call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#refuseWhenImpossible(name, options?.signal);
-      const encoded = encode(args, 'args');
-      const size = sizeOf(encoded, this.limits.maxPayload);
+      const carrier = options?.carrier && carrierText(options.carrier);
+      const text = encodeAsText(args);
+      const room = text === undefined ? roomOfCall(name, carrier) : 0;
+      const encoded = text ?? encodeAsBytes(args, 'args', room);
+      const size = sizeOf(encoded, this.limits.maxPayload + room) - room;
       if (size > this.limits.maxPayload) {
         throw tooLarge(name, 'arguments', size, this.limits.maxPayload, 'not-sent');
       }
@@ -74,7 +77,8 @@ export class OutgoingCalls {
         name,
         args: encoded,
         size,
-        carrier: options?.carrier && carrierText(options.carrier),
+        room,
+        carrier,
         mayRepeat: options?.idempotent === true,
         resolve,
         reject,
@@ -126,7 +130,7 @@ export class OutgoingCalls {
       };
       const failed = (error: unknown) => settle(() => call.reject(error));
       try {
-        const result = invoke(call.name, decode(call.args) as unknown[]);
+        const result = invoke(call.name, decode(argsOf(call)) as unknown[]);
         if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
           Promise.resolve(result).then(value => settle(() => call.resolve(value)), failed);
         } else {

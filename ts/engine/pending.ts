@@ -16,6 +16,8 @@ export interface Call {
   readonly order: number;
   readonly name: string;
   args: Encoded;
+  /** How many bytes of them are left for a head. */
+  readonly room: number;
   /** Bytes of `args`, at the most. */
   readonly size: number;
   /** What it counts for in `maxPendingBytes`. */
@@ -41,7 +43,7 @@ export interface Call {
 }
 
 /** What a call is made with. */
-export type NewCall = Pick<Call, 'name' | 'args' | 'size' | 'carrier' | 'mayRepeat' | 'resolve' | 'reject'>;
+export type NewCall = Pick<Call, 'name' | 'args' | 'room' | 'size' | 'carrier' | 'mayRepeat' | 'resolve' | 'reject'>;
 
 export class PendingCalls {
   readonly #slots: (Call | undefined)[] = [];
@@ -86,12 +88,13 @@ export class PendingCalls {
     }
   }
 
-  add({ name, args, size, carrier, mayRepeat, resolve, reject }: NewCall): Call {
+  add({ name, args, room, size, carrier, mayRepeat, resolve, reject }: NewCall): Call {
     const call: Call = {
       id: this.#free.pop() ?? this.#slots.length,
       order: this.#order++,
       name,
       args,
+      room,
       size,
       held: args.length,
       carrier,
@@ -156,6 +159,11 @@ export class PendingCalls {
       this.#whenIdle = undefined;
     }
   }
+}
+
+/** The arguments alone, as they were encoded. */
+export function argsOf({ args, room }: Call): Encoded {
+  return typeof args === 'string' ? args : args.subarray(room);
 }
 
 /** What is known of a call that ends without a reply. */

@@ -77,22 +77,32 @@ export function replyText(id: number, status: number, value: string): string {
 }
 
 const CALL_HEAD = 8;
-const REPLY_HEAD = 5;
+/** How many bytes the head of a reply takes. */
+export const REPLY_HEAD = 5;
 
-export function callBytes(id: number, name: string, args: Buffer, carrier = ''): Buffer {
-  const [nameBytes, carrierBytes] = [Buffer.from(name), Buffer.from(carrier)];
-  const head = Buffer.allocUnsafe(CALL_HEAD);
-  head.writeUInt32LE(id, 0);
-  head.writeUInt16LE(nameBytes.length, 4);
-  head.writeUInt16LE(carrierBytes.length, 6);
-  return Buffer.concat([head, nameBytes, carrierBytes, args]);
+/** How many bytes the head of a call takes. */
+export function roomOfCall(name: string, carrier = ''): number {
+  return CALL_HEAD + Buffer.byteLength(name) + Buffer.byteLength(carrier);
 }
 
-export function replyBytes(id: number, status: number, value: Buffer): Buffer {
-  const head = Buffer.allocUnsafe(REPLY_HEAD);
-  head.writeUInt32LE(id, 0);
-  head.writeUInt8(status, 4);
-  return Buffer.concat([head, value]);
+/** One call as bytes: writes the head into the room before the arguments. */
+export function callBytes(id: number, name: string, args: Buffer, carrier = ''): Buffer {
+  const endOfName = CALL_HEAD + args.write(name, CALL_HEAD);
+  const end = endOfName + args.write(carrier, endOfName);
+  args.writeUInt32LE(id, 0);
+  args.writeUInt16LE(endOfName - CALL_HEAD, 4);
+  args.writeUInt16LE(end - endOfName, 6);
+  return args;
+}
+
+/** One reply: as text, or as bytes with a head in the room before the value. */
+export function replyOf(id: number, status: number, value: Encoded): Encoded {
+  if (typeof value === 'string') {
+    return replyText(id, status, value);
+  }
+  value.writeUInt32LE(id, 0);
+  value.writeUInt8(status, 4);
+  return value;
 }
 
 /** The number of the call that a reply, made here, belongs to. */
@@ -157,7 +167,7 @@ function readCallBytes(payload: Buffer, sink: CallSink): void {
   let carrier: unknown;
   try {
     carrier = end > endOfName ? JSON.parse(payload.toString('utf8', endOfName, end)) : undefined;
-    args = decode(payload.subarray(end));
+    args = decode(payload.subarray(end), true);
     if (!Array.isArray(args) || !(carrier === undefined || isCarrier(carrier))) {
       throw malformed('calls');
     }
@@ -195,7 +205,7 @@ export function readReplies(
     const id = payload.readUInt32LE(0);
     let value: unknown;
     try {
-      value = decode(payload.subarray(REPLY_HEAD));
+      value = decode(payload.subarray(REPLY_HEAD), true);
     } catch (error) {
       refuse(id, error);
       return;

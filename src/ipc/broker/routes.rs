@@ -1,6 +1,7 @@
 //! What members ask of all others: a broker passes it on, keeps an account of who has to answer, and never waits.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use tracing::warn;
@@ -20,10 +21,21 @@ const MUCH: usize = 16 * 1024 * 1024;
 const MOMENT: Duration = Duration::from_millis(250);
 
 impl Broker {
-    /// A parcel of the primary's own JavaScript.
-    pub async fn take_own(&self, parcel: Parcel, body: Body) {
-        if let Err(error) = self.hear_parcel(self.id(), parcel, body).await {
-            warn!("a request of this process could not be passed on: {error}");
+    /// A parcel of the primary's own JavaScript. Never waits: what publishes waits in a line of its own.
+    pub fn take_own(&self, parcel: Parcel, body: Body) {
+        // Without a broker that serves there is nobody to pass it on.
+        let _ = self.own.send((parcel, body));
+    }
+
+    /// Passes on what the primary's own JavaScript gives, in order.
+    pub(super) async fn pass_own_on(&self) {
+        let Some(mut line) = self.own_line.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        while let Some((parcel, body)) = line.recv().await {
+            if let Err(error) = self.hear_parcel(self.id(), parcel, body).await {
+                warn!("a request of this process could not be passed on: {error}");
+            }
         }
     }
 
