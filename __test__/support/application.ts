@@ -1,4 +1,4 @@
-import { get } from './http';
+import { type Answered, get, type RequestOptions, request } from './http';
 import { until } from './until';
 
 /** In every answer: the process and thread that gave it. */
@@ -20,6 +20,9 @@ export interface Answer extends Here {
   executedBy: number;
   value: unknown;
 }
+
+/** What a member answers to a request that is for another one. */
+const MISDIRECTED = 421;
 
 /** The test application as it is reached from outside: over HTTP. Members may share a port, or have one each. */
 export class Application {
@@ -70,6 +73,37 @@ export class Application {
     return [...answers.values()];
   }
 
+  /** A request to the member with that pid. Whoever else takes it says so, and does nothing else. */
+  async requestTo(pid: number, path: string, options: RequestOptions = {}): Promise<Answered> {
+    const addressed = `${path}${path.includes('?') ? '&' : '?'}only=${pid}`;
+    // Not `until`: a request that failed may have been taken, and must not be made twice.
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
+      for (const port of this.ports) {
+        const answer = await request(port, addressed, options).catch(unlessRefused);
+        if (answer && answer.status !== MISDIRECTED) {
+          return answer;
+        }
+      }
+    }
+    throw new Error(`process ${pid} has taken no request for 30 s`);
+  }
+
+  /** The same, for what answers 200 and JSON. */
+  async getFrom<T = Answer>(pid: number, path: string, options?: RequestOptions): Promise<T> {
+    const { status, body } = await this.requestTo(pid, path, options);
+    if (status !== 200) {
+      throw new Error(`GET ${path} answered ${status}: ${body.slice(0, 1000)}`);
+    }
+    return JSON.parse(body);
+  }
+
+  /** The primary and the others, when all agree. */
+  async roles(count = this.size): Promise<{ primary: WhoAmI; workers: WhoAmI[] }> {
+    const primary = await this.primary(count);
+    const members = await this.fromEach<WhoAmI>('/whoami', count);
+    return { primary, workers: members.filter(member => member.pid !== primary.pid) };
+  }
+
   /** The one primary. Fails if members disagree: two primaries, none, other groups or other epochs. */
   async primary(count = this.size): Promise<WhoAmI> {
     const members = await this.fromEach<WhoAmI>('/whoami', count);
@@ -79,5 +113,12 @@ export class Application {
       throw new Error(`the members do not agree on one primary: ${JSON.stringify(members)}`);
     }
     return primaries[0];
+  }
+}
+
+/** A port of a process that has ended: nothing was sent. */
+function unlessRefused(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ECONNREFUSED') {
+    throw error;
   }
 }

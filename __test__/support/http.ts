@@ -1,11 +1,22 @@
 import * as http from 'node:http';
 import * as net from 'node:net';
 
+export interface Answered {
+  status: number;
+  body: string;
+}
+
+export interface RequestOptions {
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
 /** One GET on a connection of its own, so that under a cluster each request may land on another worker. */
-export function get<T>(port: number, path: string, timeout = 20_000): Promise<T> {
+export function request(port: number, path: string, options: RequestOptions = {}): Promise<Answered> {
+  const { timeout = 20_000, signal } = options;
   return new Promise((resolve, reject) => {
-    const request = http.get(
-      { host: '127.0.0.1', port, path, agent: false, headers: { connection: 'close' }, timeout },
+    const sent = http.get(
+      { host: '127.0.0.1', port, path, agent: false, headers: { connection: 'close' }, timeout, signal },
       response => {
         let body = '';
         response.setEncoding('utf8');
@@ -13,18 +24,21 @@ export function get<T>(port: number, path: string, timeout = 20_000): Promise<T>
           body += piece;
         });
         response.on('error', reject);
-        response.on('end', () => {
-          if (response.statusCode !== 200) {
-            reject(new Error(`GET ${path} answered ${response.statusCode}: ${body.slice(0, 1000)}`));
-            return;
-          }
-          resolve(JSON.parse(body));
-        });
+        response.on('end', () => resolve({ status: response.statusCode as number, body }));
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`GET ${path} had no answer for ${timeout} ms`)));
-    request.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error(`GET ${path} had no answer for ${timeout} ms`)));
+    sent.on('error', reject);
   });
+}
+
+/** The same, for what answers 200 and JSON. */
+export async function get<T>(port: number, path: string, timeout?: number): Promise<T> {
+  const { status, body } = await request(port, path, { timeout });
+  if (status !== 200) {
+    throw new Error(`GET ${path} answered ${status}: ${body.slice(0, 1000)}`);
+  }
+  return JSON.parse(body);
 }
 
 // Below the range from which Linux takes ports for outgoing connections, so that none of those is in the way.

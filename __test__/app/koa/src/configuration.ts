@@ -1,7 +1,12 @@
 import * as core from '@midwayjs/core';
-import { Configuration } from '@midwayjs/core';
+import { Configuration, type IMidwayContainer } from '@midwayjs/core';
 import * as koa from '@midwayjs/koa';
 import * as processAgent from '@midwayjs/process-agent';
+import { EverywhereService } from './service/everywhere';
+import { LedgerService } from './service/ledger';
+import { TenureService } from './service/tenure';
+import { WatchedService } from './service/watched';
+import { WorkloadService } from './service/workload';
 
 // Midway 4 wants to be told how to find classes; Midway 3 looks by itself.
 const { CommonJSFileDetector } = core as unknown as { CommonJSFileDetector?: new () => unknown };
@@ -21,4 +26,27 @@ const detector = CommonJSFileDetector ? { detector: new CommonJSFileDetector() a
     },
   ],
 })
-export class MainConfiguration {}
+export class MainConfiguration {
+  async onReady(container: IMidwayContainer, app: koa.Application) {
+    app.useMiddleware(onlyWhoIsMeant);
+    // In every process, whether it is asked for anything or not: these answer questions and listen to news.
+    for (const service of [EverywhereService, LedgerService, TenureService, WatchedService, WorkloadService]) {
+      await container.getAsync(service as never);
+    }
+  }
+
+  async onStop(container: IMidwayContainer) {
+    await (await container.getAsync(WorkloadService)).drain();
+  }
+}
+
+/** A request names the one process that shall take it, where the test needs that one. */
+async function onlyWhoIsMeant(ctx: koa.Context, next: () => Promise<unknown>) {
+  const { only } = ctx.query;
+  if (only !== undefined && Number(only) !== process.pid) {
+    ctx.status = 421;
+    ctx.body = `This is ${process.pid}.`;
+    return;
+  }
+  return next();
+}

@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Query } from '@midwayjs/core';
 import { here } from '../here';
 import { SharedService } from '../service/shared';
+import { thrownBy } from '../thrown';
 
 /** Each answer says which process gave it: `pid` answered, `executedBy` ran the method. */
 @Controller('/')
@@ -58,19 +59,5 @@ export class SharedController {
   @Get('/hang')
   async hang() {
     return { ...here, thrown: await thrownBy(() => this.shared.hang()) };
-  }
-}
-
-/** What a call threw, as JSON can carry it. */
-async function thrownBy(call: () => Promise<void>) {
-  try {
-    await call();
-    return { nothing: true };
-  } catch (error) {
-    if (!(error instanceof Error)) {
-      return { isError: false, value: error, type: error === null ? 'null' : typeof error };
-    }
-    const { name, message, code, status, outcome, detail } = error as Error & Record<string, unknown>;
-    return { isError: true, isTypeError: error instanceof TypeError, name, message, code, status, outcome, detail };
   }
 }
