@@ -384,3 +384,16 @@ describe('in a process of a group that never imported the component', () => {
     expect(counter.count).toBe(0);
   });
 });
+
+describe('several applications in one process', () => {
+  it('stop each for itself', async () => {
+    const handOver = jest.spyOn(LocalEngine.prototype, 'handOver');
+    const apps = [await startApp(CLASSES, GROUP), await startApp(CLASSES, GROUP), await startApp(CLASSES, GROUP)];
+    const ids = (await apps[0].agent.members()).map(member => member.id);
+    for (const [i, app] of apps.entries()) {
+      handOver.mockClear();
+      await app.close();
+      expect(new Set(handOver.mock.contexts.map(engine => (engine as LocalEngine).self.id))).toEqual(new Set([ids[i]]));
+    }
+  });
+});

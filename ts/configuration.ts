@@ -27,19 +27,22 @@ export class ProcessAgentConfiguration {
     await membershipOf(this.container).start();
   }
 
-  async onReady(_container: unknown, app?: unknown): Promise<void> {
+  // Where several applications live in one process, Midway calls these on the object of the last one, whichever
+  // application it is about: its container is what they are given.
+
+  async onReady(container: Container, app?: unknown): Promise<void> {
     beforeEggCloses(app, async () => {
-      await this.onStop();
-      await this.leave();
+      await this.onStop(container);
+      await membershipOf(container).close();
     });
   }
 
-  async onServerReady(): Promise<void> {
-    membershipOf(this.container).markReady();
+  async onServerReady(container: Container): Promise<void> {
+    membershipOf(container).markReady();
   }
 
-  async onStop(): Promise<void> {
-    await membershipOf(this.container).handOver();
+  async onStop(container: Container): Promise<void> {
+    await membershipOf(container).handOver();
   }
 
   @Destroy()
