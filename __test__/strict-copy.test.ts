@@ -67,7 +67,7 @@ async function startWith(strictCopy: string | undefined, config: object = {}) {
 afterEach(async () => {
   jest.restoreAllMocks();
   await closeAll();
-  expect(state.strict).toBe(0);
+  expect(state.watching).toBe(0);
 });
 
 describe.each([

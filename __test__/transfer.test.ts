@@ -33,6 +33,25 @@ class Counter {
   }
 }
 
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class SlowCounter extends Counter {
+  override async init() {
+    await this.agent.transfer<number>('slow counter', {
+      onHandover: () => this.count,
+      onPrimary: count => {
+        this.count = count ?? 0;
+      },
+    });
+  }
+
+  @RunInPrimary()
+  async addSlowly(ms: number) {
+    await new Promise(resolve => setTimeout(resolve, ms));
+    return this.add();
+  }
+}
+
 /** Hooks that note what happens to them. */
 function hooksOf(log: unknown[], name: string, state: unknown = `${name}'s`): TransferHooks {
   return {
@@ -73,6 +92,19 @@ describe('what a primary keeps in memory', () => {
     expect([await two.add(), await one.add()]).toEqual([1, 2]);
     await first.close();
     expect(await two.add()).toBe(3);
+  });
+
+  it('holds what this process has begun itself before, and not what takes longer than the stop may', async () => {
+    first = await startApp([Counter, SlowCounter], { group: 'transfer', stopTimeout: 300 });
+    second = await startApp([Counter, SlowCounter], GROUP);
+    const counter = await first.get(SlowCounter);
+    first.agent.handle('add slowly', () => counter.addSlowly(5));
+    const slow = [counter.addSlowly(20), first.agent.call('add slowly')];
+    const tooSlow = expect(counter.addSlowly(1_000)).rejects.toMatchObject({ code: 'ERR_AGENT_CLOSED' });
+    await first.close();
+    expect(await Promise.all(slow)).toEqual([2, 1]);
+    expect(await (await second.get(SlowCounter)).add()).toBe(3);
+    await tooSlow;
   });
 
   it('is gone when a primary is lost, and the next one is told so', async () => {

@@ -46,7 +46,7 @@ async function callWhenStarted(membership: Membership, name: string, args: unkno
 
 function callNow(membership: Membership, name: string, args: unknown[], options: CallOptions): Promise<unknown> {
   const wireName = PREFIX.handler + name;
-  if (membership.engine.role !== 'primary') {
+  if (!membership.runsCalls) {
     return membership.engine.call(wireName, args, withCarrier(options));
   }
   const call = membership.ownInvocation();

@@ -12,9 +12,10 @@ import { createEngine } from './engine';
 import type { Engine, EngineHost, EngineLogger, Invocation } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
-import type { AgentEvents, Member } from './interface';
+import type { AgentEvents, Member, TransferHooks } from './interface';
 import { type ApplicationContext, configurationOf, isDevelopment, loggerOf, onObjectCreated } from './midway';
 import { OwnInvocation } from './own-call';
+import { OwnRuns } from './own-runs';
 import type { Decision } from './role/decision';
 import { attach } from './route';
 import { state, VERSION } from './state';
@@ -25,6 +26,9 @@ import { runInContext } from './tracing';
 import { Transfers } from './transfer';
 
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
+
+/** ms of the time to give up that are left to what says what the next primary shall know. */
+const TIME_FOR_HOOKS = 200;
 
 export class Membership implements EngineHost {
   /** What ProcessAgentService listens to: there from the first moment, unlike the engine. */
@@ -42,6 +46,8 @@ export class Membership implements EngineHost {
   decision: Decision | undefined;
   /** `undefined` when it is off. */
   strict: StrictCopy | undefined;
+  /** `undefined` when nothing is kept for the next primary. */
+  ownRuns: OwnRuns | undefined;
   /** The 1st, 2nd, ... concurrently live application of this process in the same deployment. */
   #ordinal = 1;
   #engine: Engine | undefined;
@@ -74,6 +80,11 @@ export class Membership implements EngineHost {
 
   get role(): Engine['role'] {
     return this.#engine?.role;
+  }
+
+  /** Whether calls to the primary run here: while it gives up, too, for what it has begun before. */
+  get runsCalls(): boolean {
+    return this.role === 'primary' || this.ownRuns?.goesOn === true;
   }
 
   get epoch(): number {
@@ -114,10 +125,10 @@ export class Membership implements EngineHost {
 
   /** Runs what another member has called, or has asked of all, in this process. */
   invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown {
-    if (!invocation) {
-      return this.targets.run(name, args);
-    }
     const run = () => this.targets.run(name, args);
+    if (!invocation) {
+      return this.ownRuns ? this.ownRuns.run(run) : run();
+    }
     const within = this.wantsInvocations ? () => runUnder(invocation, run) : run;
     return invocation.carrier ? runInContext(invocation.carrier, within) : within();
   }
@@ -136,8 +147,19 @@ export class Membership implements EngineHost {
     return this.transfers.takeOver(state, epoch);
   }
 
-  giveUp(ms?: number): Promise<unknown> {
-    return this.transfers.giveUp(ms);
+  async giveUp(ms = this.transfers.limits.giveUp): Promise<unknown> {
+    const until = Date.now() + ms;
+    await this.ownRuns?.finish(ms - TIME_FOR_HOOKS);
+    return this.transfers.giveUp(Math.max(0, until - Date.now()));
+  }
+
+  transfer(name: string, hooks: TransferHooks): Promise<void> {
+    const added = this.transfers.add(name, hooks);
+    if (!this.ownRuns && this.phase !== 'closed') {
+      this.ownRuns = new OwnRuns();
+      state.watching++;
+    }
+    return added;
   }
 
   async #start(): Promise<void> {
@@ -194,6 +216,8 @@ export class Membership implements EngineHost {
     this.targets.clear();
     this.topics.clear();
     this.#beStrict('off');
+    state.watching -= Number(this.ownRuns !== undefined);
+    this.ownRuns = undefined;
     this.#endMeeting?.();
     try {
       await this.#engine?.close();
@@ -228,7 +252,7 @@ export class Membership implements EngineHost {
   #beStrict(mode: 'off' | 'warn' | 'error'): void {
     const before = this.strict;
     this.strict = mode === 'off' ? undefined : new StrictCopy(mode, this.logger);
-    state.strict += Number(this.strict !== undefined) - Number(before !== undefined);
+    state.watching += Number(this.strict !== undefined) - Number(before !== undefined);
   }
 
   /** Of an engine that does not say which member this process is. */

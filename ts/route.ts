@@ -77,19 +77,19 @@ function send(membership: Membership, method: DecoratedMethod, self: unknown, ar
   }
 }
 
-/** Runs a decorated method where `runsHere`: with `strictCopy`, if its object belongs to an application that says so. */
+/** Runs a decorated method where `runsHere`, watched as the application of its object wants it. */
 export function runHere(method: DecoratedMethod, self: unknown, args: unknown[]): unknown {
-  const strict = (self as Attached | null | undefined)?.[MEMBERSHIP]?.strict;
-  return strict
-    ? strict.run(readableName(method), args, () => method.original.apply(self, args as never[]))
-    : method.original.apply(self, args as never[]);
+  const { strict, ownRuns } = (self as Attached | null | undefined)?.[MEMBERSHIP] ?? {};
+  const run = () => method.original.apply(self, args as never[]);
+  const checked = strict ? () => strict.run(readableName(method), args, run) : run;
+  return ownRuns ? ownRuns.run(checked) : checked();
 }
 
 export type Named = Pick<DecoratedMethod, 'owner' | 'key'>;
 
 function membershipRunsHere(membership: Membership): boolean {
   return (
-    membership.role === 'primary' ||
+    membership.runsCalls ||
     // Before the election and after the end, a process that is alone runs what it would run without this package.
     (membership.phase !== 'live' && isStandaloneApplication(membership))
   );

@@ -22,8 +22,8 @@ interface SharedState {
   readonly byContainer: WeakMap<object, Membership>;
   /** Whether an application of this process has lived and been closed. */
   hasClosed: boolean;
-  /** How many of the applications want their local calls checked (`strictCopy`). */
-  strict: number;
+  /** How many of the applications look at their local calls, for `strictCopy` or for `transfer()`. */
+  watching: number;
   /** Called when an application joins or leaves. */
   readonly listeners: Set<() => void>;
 }
@@ -39,7 +39,7 @@ function shareState(): SharedState {
     memberships: [],
     byContainer: new WeakMap(),
     hasClosed: false,
-    strict: 0,
+    watching: 0,
     listeners: new Set(),
   };
   const first = shared[KEY];

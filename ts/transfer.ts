@@ -37,6 +37,10 @@ export class Transfers {
     this.#limits = limits;
   }
 
+  get limits(): Limits {
+    return this.#limits();
+  }
+
   /** In a process that is primary already, resolves when `onPrimary` has run. */
   add(name: string, hooks: TransferHooks): Promise<void> {
     checkName('transfer', name);
@@ -56,7 +60,7 @@ export class Transfers {
   }
 
   /** What all hooks hand over within `limit` ms, by name; `undefined` if that is nothing. */
-  async giveUp(limit = this.#limits().giveUp): Promise<unknown> {
+  async giveUp(limit = this.limits.giveUp): Promise<unknown> {
     const untaken = this.#tenure?.untaken ?? new Map();
     this.#tenure = undefined;
     const given: States = new Map(untaken);
@@ -80,7 +84,7 @@ export class Transfers {
   }
 
   #tell(tenure: Tenure, hooks: [string, TransferHooks][]): Promise<void> {
-    const deadline = Date.now() + this.#limits().takeOver;
+    const deadline = Date.now() + this.limits.takeOver;
     this.#turn = this.#turn.then(async () => {
       for (const [name, each] of hooks) {
         if (this.#tenure !== tenure) {

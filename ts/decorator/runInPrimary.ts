@@ -56,7 +56,7 @@ function wrapperOf(method: DecoratedMethod): AnyMethod {
   const { asynchronous, streaming, plain, undeclared } = {
     async asynchronous(this: unknown, ...args: never[]) {
       if (runsHere(this)) {
-        return state.strict > 0 ? runHere(method, this, args) : original.apply(this, args);
+        return state.watching > 0 ? runHere(method, this, args) : original.apply(this, args);
       }
       // Awaited, so that the stack of an error shows who called.
       return await callPrimary(method, this, args);
@@ -68,14 +68,14 @@ function wrapperOf(method: DecoratedMethod): AnyMethod {
     },
     plain(this: unknown, ...args: never[]) {
       if (runsHere(this)) {
-        return state.strict > 0 ? runHere(method, this, args) : original.apply(this, args);
+        return state.watching > 0 ? runHere(method, this, args) : original.apply(this, args);
       }
       return callPrimary(method, this, args);
     },
     /** Not declared to return a promise: whoever loops over what it returns can do so with the promise, too. */
     undeclared(this: unknown, ...args: never[]) {
       if (runsHere(this)) {
-        return state.strict > 0 ? runHere(method, this, args) : original.apply(this, args);
+        return state.watching > 0 ? runHere(method, this, args) : original.apply(this, args);
       }
       return iterable(readableName(method), callPrimary(method, this, args));
     },

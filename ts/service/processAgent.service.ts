@@ -120,7 +120,7 @@ export class ProcessAgentService {
    * decorated method in it would wait for itself.
    */
   transfer<S = unknown>(name: string, hooks: TransferHooks<S>): Promise<void> {
-    return partOf(this).transfers.add(name, hooks as TransferHooks);
+    return partOf(this).transfer(name, hooks as TransferHooks);
   }
 
   on<E extends keyof AgentEvents>(event: E, listener: (...args: AgentEvents[E]) => void): this {

@@ -1,0 +1,63 @@
+/**
+ * What the primary runs for its own process, where something is kept for the next primary (`transfer()`): calls of
+ * others are answered before it gives up, and so must these be, or what they change would be changed too late.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { types } from 'node:util';
+
+interface Run {
+  ended: boolean;
+}
+
+export class OwnRuns {
+  readonly #current = new AsyncLocalStorage<Run>();
+  #running = 0;
+  #finishing = false;
+  #whenIdle: (() => void) | undefined;
+
+  /** A promise of the result counts as running until it has settled. */
+  run(work: () => unknown): unknown {
+    const run: Run = { ended: false };
+    let result: unknown;
+    try {
+      result = this.#current.run(run, work);
+    } finally {
+      run.ended = !types.isPromise(result);
+    }
+    if (types.isPromise(result)) {
+      this.#running++;
+      const end = () => {
+        run.ended = true;
+        if (--this.#running === 0) {
+          this.#whenIdle?.();
+        }
+      };
+      result.then(end, end);
+    }
+    return result;
+  }
+
+  /**
+   * Whether this is a part of something that began while this process was primary, and is awaited now: what it calls
+   * runs here as well, because the next primary waits for it.
+   */
+  get goesOn(): boolean {
+    return this.#finishing && this.#current.getStore()?.ended === false;
+  }
+
+  /** Nothing new runs here: resolves when what runs has ended, or after `timeout` ms. */
+  async finish(timeout: number): Promise<void> {
+    if (this.#running === 0 || timeout <= 0) {
+      return;
+    }
+    this.#finishing = true;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>(resolve => {
+      this.#whenIdle = resolve;
+      timer = setTimeout(resolve, timeout);
+    });
+    clearTimeout(timer);
+    this.#whenIdle = undefined;
+    this.#finishing = false;
+  }
+}
