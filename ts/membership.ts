@@ -13,7 +13,14 @@ import type { Engine, EngineHost, EngineLogger, Invocation } from './engine/engi
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
 import type { AgentEvents, Member, TransferHooks } from './interface';
-import { type ApplicationContext, configurationOf, isDevelopment, loggerOf, onObjectCreated } from './midway';
+import {
+  type ApplicationContext,
+  beforeDestroyed,
+  configurationOf,
+  isDevelopment,
+  loggerOf,
+  onObjectCreated,
+} from './midway';
 import { OwnInvocation } from './own-call';
 import { OwnRuns } from './own-runs';
 import type { Decision } from './role/decision';
@@ -52,6 +59,8 @@ export class Membership implements EngineHost {
   #ordinal = 1;
   #engine: Engine | undefined;
   #closing: Promise<void> | undefined;
+  /** When a stop that has begun must have come to its end; ms since 1970. */
+  #leaveBy = 0;
   #endMeeting: (() => void) | undefined;
   readonly #container: ApplicationContext;
 
@@ -114,6 +123,7 @@ export class Membership implements EngineHost {
 
   async handOver(): Promise<void> {
     if (this.phase === 'live') {
+      this.#leaveBy = Date.now() + this.transfers.limits.giveUp;
       await this.#engine?.handOver();
     }
   }
@@ -170,6 +180,7 @@ export class Membership implements EngineHost {
       this.#beStrict(this.config.strictCopy ?? (isDevelopment(this.#container) ? 'warn' : 'off'));
       this.phase = 'starting';
       state.memberships.push(this);
+      beforeDestroyed(this.#container, () => this.#drain());
       onObjectCreated(this.#container, instance => {
         if (isDecorated(instance)) {
           attach(instance, this);
@@ -203,10 +214,7 @@ export class Membership implements EngineHost {
 
   async #close(): Promise<void> {
     const lived = this.phase === 'live';
-    if (lived) {
-      // Requests that came before the stop may still be waiting for a call, and go on to make others.
-      await this.#engine?.drained?.();
-    }
+    await this.#drain();
     this.phase = 'closed';
     const index = state.memberships.indexOf(this);
     if (index >= 0) {
@@ -224,6 +232,16 @@ export class Membership implements EngineHost {
     } finally {
       this.events.removeAllListeners();
       announceChange();
+    }
+  }
+
+  /** Requests that came before the stop may still be waiting for a call, and go on to make others. */
+  async #drain(): Promise<void> {
+    while (this.phase === 'live') {
+      await Promise.all([this.#engine?.drained?.(), this.ownRuns?.idle(this.#leaveBy - Date.now())]);
+      if (!this.ownRuns?.isBusy || Date.now() >= this.#leaveBy) {
+        return;
+      }
     }
   }
 

@@ -176,6 +176,18 @@ export function onStartFailure(listener: (container: ApplicationContext) => Prom
   prototype.init[WATCHED] = true;
 }
 
+/**
+ * Calls `listener` when the application's servers take no connections any more, before its objects are destroyed:
+ * Midway has no hook there. Requests that are still under way need those objects, of which Midway's own go first.
+ */
+export function beforeDestroyed(container: ApplicationContext, listener: () => Promise<void>): void {
+  const { stop } = container;
+  container.stop = async () => {
+    await listener();
+    await stop.call(container);
+  };
+}
+
 /** egg never calls a component's `onStop`; it has a hook of its own. */
 export function beforeEggCloses(app: unknown, listener: () => Promise<void>): void {
   const egg = app as { beforeClose?(fn: () => Promise<void>): void } | undefined;

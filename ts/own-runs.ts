@@ -30,6 +30,7 @@ export class OwnRuns {
         run.ended = true;
         if (--this.#running === 0) {
           this.#whenIdle?.();
+          this.#whenIdle = undefined;
         }
       };
       result.then(end, end);
@@ -45,19 +46,27 @@ export class OwnRuns {
     return this.#finishing && this.#current.getStore()?.ended === false;
   }
 
-  /** Nothing new runs here: resolves when what runs has ended, or after `timeout` ms. */
+  get isBusy(): boolean {
+    return this.#running > 0;
+  }
+
+  /** The same as `idle()`, for a process that is primary no more: nothing new is begun here. */
   async finish(timeout: number): Promise<void> {
+    this.#finishing = true;
+    await this.idle(timeout);
+    this.#finishing = false;
+  }
+
+  /** Resolves when what runs has ended, or after `timeout` ms. */
+  async idle(timeout: number): Promise<void> {
     if (this.#running === 0 || timeout <= 0) {
       return;
     }
-    this.#finishing = true;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>(resolve => {
       this.#whenIdle = resolve;
       timer = setTimeout(resolve, timeout);
     });
     clearTimeout(timer);
-    this.#whenIdle = undefined;
-    this.#finishing = false;
   }
 }

@@ -26,6 +26,9 @@ const MISDIRECTED = 421;
 
 /** The test application as it is reached from outside: over HTTP. Members may share a port, or have one each. */
 export class Application {
+  /** Where a member has answered: others may be frozen, and answer nothing. */
+  private readonly portOf = new Map<number, number>();
+
   constructor(
     readonly ports: number[],
     /** How many members there are while all is well. */
@@ -56,8 +59,9 @@ export class Application {
       async () => {
         // A port whose only member has died refuses; the others still answer.
         const round = await Promise.allSettled(this.ports.map(port => get<T>(port, path)));
-        for (const answered of round) {
+        for (const [i, answered] of round.entries()) {
           if (answered.status === 'fulfilled') {
+            this.portOf.set(answered.value.pid, this.ports[i]);
             answers.set(`${answered.value.pid}/${answered.value.threadId}`, answered.value);
           } else {
             failure = answered.reason;
@@ -78,7 +82,7 @@ export class Application {
     const addressed = `${path}${path.includes('?') ? '&' : '?'}only=${pid}`;
     // Not `until`: a request that failed may have been taken, and must not be made twice.
     for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
-      for (const port of this.ports) {
+      for (const port of this.portOf.has(pid) ? [this.portOf.get(pid) as number] : this.ports) {
         const answer = await request(port, addressed, options).catch(unlessRefused);
         if (answer && answer.status !== MISDIRECTED) {
           return answer;

@@ -28,6 +28,9 @@ const FOREVER = 2 ** 31 - 1;
 /** How long (ms) hooks may take to say what the next primary shall know, when the calls have taken all the time. */
 const SHORTEST_LEAVE = 200;
 
+/** How long (ms) nobody may have made a call before a process that stops takes it that nobody is going to. */
+const QUIET = 10;
+
 /** What an engine that is closing still has to hear. */
 const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'finishing', 'log', 'lane-closed', 'leaderless']);
 
@@ -253,8 +256,16 @@ export class LocalEngine implements Engine {
     const left = this.#stopUntil - Date.now();
     if (left > 0) {
       const accepted = this.role === 'primary' ? this.#incoming.refuse(left) : undefined;
-      await Promise.all([this.#outgoing.idle(left), this.#requests.idle(left), accepted]);
+      await Promise.all([this.#quiet(), this.#requests.idle(left), accepted]);
     }
+  }
+
+  /** Who has the answer of one call may be about to make the next: a moment without calls is not the end of them. */
+  async #quiet(): Promise<void> {
+    do {
+      await this.#outgoing.idle(Math.max(0, this.#stopUntil - Date.now()));
+      await new Promise(resolve => setTimeout(resolve, QUIET));
+    } while (this.#outgoing.isBusy && Date.now() < this.#stopUntil);
   }
 
   async close(): Promise<void> {

@@ -55,6 +55,11 @@ export class OutgoingCalls {
     this.#pending = new PendingCalls(limits, keepAlive);
   }
 
+  /** Whether somebody waits for a call. */
+  get isBusy(): boolean {
+    return this.#pending.isBusy;
+  }
+
   /** Resolves when no call is pending, or after `timeout` ms. */
   idle(timeout: number): Promise<void> {
     return this.#pending.idle(timeout);

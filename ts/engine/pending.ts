@@ -138,6 +138,10 @@ export class PendingCalls {
     this.#countDown(call);
   }
 
+  get isBusy(): boolean {
+    return this.#count > 0;
+  }
+
   /** Resolves when nobody waits for a call, or after `timeout` ms. */
   async idle(timeout: number): Promise<void> {
     if (this.#count > 0) {
