@@ -49,11 +49,11 @@ export async function clusterManager(options: DeployOptions): Promise<Deployed> 
 
 /** Plain node processes that only a configured group name joins. */
 export async function plainNode(options: DeployOptions & { group: string }): Promise<Deployed> {
-  const { project = 'v4', workers = 3, group, env } = options;
+  const { project = 'v4', folder = projectFolder(project), workers = 3, group, env } = options;
   const ports = await freePorts(workers);
   const processes = ports.map(port =>
     start(['bootstrap.js'], {
-      cwd: projectFolder(project),
+      cwd: folder,
       env: { ...env, MIDWAY_PROCESS_AGENT_GROUP: group, PORT: String(port) },
     }),
   );

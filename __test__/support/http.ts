@@ -9,14 +9,15 @@ export interface Answered {
 export interface RequestOptions {
   timeout?: number;
   signal?: AbortSignal;
+  headers?: Record<string, string>;
 }
 
 /** One GET on a connection of its own, so that under a cluster each request may land on another worker. */
 export function request(port: number, path: string, options: RequestOptions = {}): Promise<Answered> {
-  const { timeout = 20_000, signal } = options;
+  const { timeout = 20_000, signal, headers } = options;
   return new Promise((resolve, reject) => {
     const sent = http.get(
-      { host: '127.0.0.1', port, path, agent: false, headers: { connection: 'close' }, timeout, signal },
+      { host: '127.0.0.1', port, path, agent: false, headers: { ...headers, connection: 'close' }, timeout, signal },
       response => {
         let body = '';
         response.setEncoding('utf8');
