@@ -22,6 +22,7 @@ async function main() {
     console.log('Every request below is real and goes to whichever process takes it.\n');
     await eachCountsForItself(app);
     await onePrimaryCountsForAll(app);
+    await theNextOneCountsOn(app);
     await theNextOneTakesOver(app);
     console.log('All of this was true.');
   } catch (error) {
@@ -41,7 +42,14 @@ async function eachCountsForItself(app) {
     'a method without the decorator ran elsewhere',
   );
   check(!answers.every(({ count }, i) => count === i + 1), 'the processes agreed without the decorator');
-  console.log('   8 requests, but nobody has counted to 8.\n');
+  console.log('   8 requests, but nobody has counted to 8. All of them asked with agent.inAll():\n');
+  const { each } = await get(app.port, '/counted-by-each');
+  for (const { pid, role, value } of each) {
+    console.log(`   pid ${pid}, ${role}: ${value}`);
+  }
+  check(each.length === workers, 'not every process has answered');
+  check(each.reduce((sum, { value }) => sum + value, 0) === 8, 'what the processes have counted is not 8');
+  console.log('');
 }
 
 async function onePrimaryCountsForAll(app) {
@@ -56,10 +64,28 @@ async function onePrimaryCountsForAll(app) {
   console.log('   8 requests, counted from 1 to 8, whoever answered.\n');
 }
 
+async function theNextOneCountsOn(app) {
+  const { countedBy: old, count } = await get(app.port, '/count-for-all');
+  console.log(`3. ${app.stopping(old)}\n`);
+  app.stopPrimary(old);
+  const asked = await askUntil(
+    app,
+    '/count-for-all',
+    answers => answers.length > 0 && answers.at(-1).countedBy !== old,
+  );
+  const counts = asked.map(answer => answer.count);
+  check(
+    counts.every((each, i) => each > (counts[i - 1] ?? count)),
+    'the next primary does not count on',
+  );
+  console.log(`   Counted to ${count} by ${old}; pid ${asked.at(-1).countedBy} was handed that over by transfer():\n`);
+  await requests(app, '/count-for-all', 3);
+}
+
 async function theNextOneTakesOver(app) {
   const { countedBy: old } = await get(app.port, '/count-for-all');
   const { epoch } = await get(app.port, '/whoami');
-  console.log(`3. The primary dies: kill -9 ${old}\n`);
+  console.log(`4. The primary dies: kill -9 ${old}\n`);
   const killed = Date.now();
   process.kill(old, 'SIGKILL');
   await askUntil(app, '/count-for-all', answers => answers.length > 0 && answers.at(-1).countedBy !== old);

@@ -16,6 +16,8 @@ async function startManager(folder, workers) {
   }
   return {
     manager: "Midway's ClusterManager",
+    stopping: pid => `The primary stops: kill ${pid}`,
+    stopPrimary: pid => process.kill(pid, 'SIGTERM'),
     port,
     output: () => output,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,

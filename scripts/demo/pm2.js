@@ -14,6 +14,8 @@ async function startPm2(folder, tools, workers) {
   const logs = path.join(home, 'logs');
   const app = {
     manager: 'pm2, in cluster mode',
+    stopping: () => 'All processes are replaced: pm2 reload',
+    stopPrimary: () => pm2('reload', 'midway-app'),
     port,
     hasEnded: () => false,
     output: () =>

@@ -47,6 +47,7 @@ async function askUntil(app, path, enough) {
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   }
+  return answers;
 }
 
 function freePort() {

@@ -20,6 +20,11 @@ export class CounterController {
     return { answeredBy: process.pid, ...(await this.counter.countForAll()) };
   }
 
+  @Get('/counted-by-each')
+  async countedByEach() {
+    return { answeredBy: process.pid, each: await this.counter.countedByEach() };
+  }
+
   @Get('/whoami')
   async whoami() {
     const { role, epoch, group } = this.agent;

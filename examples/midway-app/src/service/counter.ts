@@ -1,12 +1,26 @@
-import { Provide, Scope, ScopeEnum } from '@midwayjs/core';
-import { RunInPrimary } from '@midwayjs/process-agent';
+import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
+import { ProcessAgentService, RunInPrimary } from '@midwayjs/process-agent';
 
 /** The same counter twice: one in each process, and one in the primary for all of them. */
 @Provide()
 @Scope(ScopeEnum.Singleton)
 export class CounterService {
+  @Inject()
+  agent: ProcessAgentService;
+
   private inThisProcess = 0;
   private forAll = 0;
+
+  /** A primary that stops in order hands over what it has counted; `undefined` comes from one that died. */
+  @Init()
+  async init() {
+    await this.agent.transfer<number>('counter', {
+      onHandover: () => this.forAll,
+      onPrimary: count => {
+        this.forAll = count ?? 0;
+      },
+    });
+  }
 
   /** Without the decorator: every process counts for itself. */
   async countHere() {
@@ -19,5 +33,15 @@ export class CounterService {
   async countForAll() {
     this.forAll += 1;
     return { count: this.forAll, countedBy: process.pid };
+  }
+
+  countedHere() {
+    return this.inThisProcess;
+  }
+
+  /** One answer of each process. */
+  async countedByEach() {
+    const outcomes = await this.agent.inAll(CounterService).countedHere();
+    return outcomes.map(({ member, ...outcome }) => ({ pid: member.pid, role: member.role, ...outcome }));
   }
 }
