@@ -5,7 +5,8 @@ import type { Answer, WhoAmI } from '../support/application';
 import { clusterManager, type Deployed, plainNode } from '../support/deployments';
 import { removeTemporaryFolders, temporaryFolder } from '../support/folders';
 import { get } from '../support/http';
-import { killAll, type Running } from '../support/processes';
+import { isAlive, killAll, type Running } from '../support/processes';
+import { onePrimary } from '../support/promises';
 import { until, within } from '../support/until';
 
 afterEach(killAll);
@@ -110,8 +111,15 @@ test.each(['v3', 'v4'] as const)(
   async project => {
     const file = path.join(temporaryFolder('journal'), 'journal');
     const { application, processes } = await clusterManager({ project, workers: 4, env: { JOURNAL: file } });
-    const primary = await application.primary();
     const [manager] = processes;
+    const { workers, ...roles } = await application.roles();
+    let { primary } = roles;
+    if (workers.every(({ pid }) => pid < primary.pid)) {
+      // The manager stops its workers in the order in which it has started them: the last one hands over to nobody.
+      process.kill(primary.pid, 'SIGTERM');
+      await until(() => !isAlive(primary.pid), { what: 'the last worker to be replaced' });
+      primary = await onePrimary(application, 4);
+    }
     const { started } = await application.get<{ started: number }>('/ledger/work?atOnce=20&ms=300');
     expect(started).toBe(4);
     const journal = (): Line[] =>
@@ -142,7 +150,6 @@ test.each(['v3', 'v4'] as const)(
     // Each call has one outcome; what was answered has run once, and nothing else has run.
     expect([...answered, ...failed.map(line => line.id)].sort()).toEqual(made);
     expect(executed).toEqual(answered);
-    // The manager stops its workers one after the other: primaries have handed over.
     expect(primaries.has(primary.pid)).toBe(true);
     expect(primaries.size).toBeGreaterThan(1);
   },
