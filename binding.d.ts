@@ -20,6 +20,8 @@ export declare class NativeAgent {
   constructor(options: NativeAgentOptions, wake: () => void)
   /** The group's folder. */
   get folder(): string
+  /** To be called in `wake`: the event loop turns. Tells whether there is something to take. */
+  woken(): boolean
   /**
    * Takes a bounded part of what waits, in order, and tells whether more is left: then take again in a later turn of
    * the event loop, because no wake-up comes for it. Neither function may throw.
@@ -58,6 +60,8 @@ export declare class NativeAgent {
   setInspected(inspected: boolean): void
   /** Asks who is in the group; a notice `members` with the same number answers. */
   listMembers(request: number): void
+  /** Asks how the members of the group do; a notice `health` with the same number answers. */
+  askHealth(request: number): void
   /**
    * Says the last word on every lane, when a notice `finishing` asks for it: what was taken until now was accepted,
    * and nothing later is.
@@ -70,6 +74,8 @@ export declare class NativeAgent {
   handOver(graceMs: number, state?: string | Buffer | undefined): void
   /** Leaves the group; a notice `closed` follows. */
   leave(): void
+  /** Leaves the group at once and waits until that is done: for a process that is about to exit. */
+  end(): void
 }
 
 /** What a native agent is made of. */
@@ -103,6 +109,10 @@ export interface NativeAgentOptions {
    * for frozen.
    */
   maxSilence: number
+  /** For how long (ms) an event loop may be silent before its process is stuck, and a process before it is frozen. */
+  maxLag: number
+  /** For how long (ms) a member that died is remembered. */
+  forgetDead: number
   /** A frozen primary is killed. */
   killFrozen: boolean
   /** Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew. */

@@ -20,6 +20,7 @@ describe('the configuration', () => {
       maxPending: 10_000,
       maxPendingBytes: 256 * 1024 * 1024,
       primary: { maxBlocked: 30_000, onFrozen: 'wait' },
+      health: { group: true, maxLag: 1_000, forgetDead: 60_000, minMembers: 0, policy: 'all' },
     });
     expect(resolveConfig({})).toEqual(resolveConfig(undefined));
   });

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::inbox::{Inbox, Item, Notice};
 use crate::ipc::client::{Manners, OnFrozen};
+use crate::ipc::deaths::Legacy;
 use crate::ipc::frame::{Codec, Kind};
 use crate::ipc::lane::{Budget, LaneContext, Lanes, Sent};
 use crate::ipc::message::{MemberInfo, MemberState, Speaks};
@@ -17,6 +18,7 @@ use crate::log;
 use crate::membership::{Command, Membership};
 use crate::role::group::{default_runtime_dir, GroupKey};
 use crate::role::MemberId;
+use crate::watch::Limits;
 
 /// What an agent is made of.
 #[derive(Clone, Debug)]
@@ -45,15 +47,17 @@ pub struct Options {
     pub max_payload: usize,
     /// How many bytes of replies it holds for members that don't read.
     pub max_held: usize,
-    /// For how long an event loop, or a primary, may be silent.
-    pub max_silence: Duration,
+    /// For how long a primary may be silent, and an event loop.
+    pub limits: Limits,
+    /// For how long a member that died is remembered.
+    pub forget_dead: Duration,
     /// What is done about a primary that is.
     pub on_frozen: OnFrozen,
     /// The protocol's versions that it speaks.
     pub speaks: Speaks,
 }
 
-/// An agent: one membership, on one thread of its own. Dropping it leaves the group.
+/// An agent: one membership, on one thread of its own. Dropping it ends it, without a goodbye.
 #[derive(Debug)]
 pub struct Agent {
     folder: PathBuf,
@@ -94,9 +98,11 @@ impl Agent {
             wait_for_preferred: options.wait_for_preferred,
             manners: Manners {
                 speaks: options.speaks,
-                max_silence: options.max_silence,
+                limits: options.limits,
                 on_frozen: options.on_frozen,
+                forget_dead: options.forget_dead,
             },
+            legacy: Legacy::default(),
             context: LaneContext {
                 inbox: Arc::clone(&inbox),
                 lanes: Arc::clone(&lanes),
@@ -121,6 +127,17 @@ impl Agent {
     /// Passes a command on; one that comes after the end has no effect.
     pub fn tell(&self, command: Command) {
         let _ = self.commands.send(command);
+    }
+
+    /// JavaScript has called, and so its event loop turns.
+    pub fn turned(&self) {
+        self.inbox.event_loop().turned();
+    }
+
+    /// The event loop was woken: tells whether there is something to take.
+    #[must_use]
+    pub fn woken(&self) -> bool {
+        self.inbox.woken()
     }
 
     /// Takes a bounded part of what waits for JavaScript, and tells whether more is left.
@@ -149,6 +166,16 @@ impl Agent {
     /// Leaves the group and waits for the thread to end, which takes milliseconds.
     pub fn end(&self) {
         self.tell(Command::Leave);
+        self.join();
+    }
+
+    /// Ends without a goodbye, as a process that fails does: the others take this member for dead.
+    pub fn abandon(&self) {
+        self.tell(Command::Abandon);
+        self.join();
+    }
+
+    fn join(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic in it was reported when it happened.
@@ -159,7 +186,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        self.end();
+        self.abandon();
     }
 }
 

@@ -93,11 +93,18 @@ impl Inbox {
         &self.event_loop
     }
 
-    /// Looks at the event loop, and asks it for a turn if it has none to take.
-    pub fn look(&self, watch: &mut Watch, now: Instant) -> Duration {
+    /// Looks at the event loop, and asks it for a turn if it has none to take; and, if `and_for_debugger`, JavaScript
+    /// whether one is attached.
+    pub fn look(&self, watch: &mut Watch, now: Instant, and_for_debugger: bool) -> Duration {
+        // Under the lock, as all turns are noted: else one could be asked for, by nobody, just behind the last.
+        let mut queue = self.queue();
         let (silence, ask) = watch.look(&self.event_loop, now);
         if ask {
-            self.tell(Notice::Ping);
+            if and_for_debugger {
+                queue.items.push_back(Item::Notice(Notice::Ping));
+            }
+            drop(queue);
+            self.schedule();
         }
         silence
     }
@@ -161,15 +168,27 @@ impl Inbox {
         }
     }
 
+    /// The event loop was woken: it turns. Tells whether something waits; if nothing does, the next thing wakes again.
+    #[must_use]
+    pub fn woken(&self) -> bool {
+        let queue = self.queue();
+        self.event_loop.turned();
+        let waits = !queue.items.is_empty();
+        if !waits {
+            self.scheduled.store(false, Ordering::Release);
+        }
+        waits
+    }
+
     /// Takes a bounded part of what waits, and tells whether more is left. No wake-up comes for what is left: whoever
     /// takes has to come again, in a later turn of its event loop. What it is not to tell, [`Item::accept`] knows.
     #[must_use]
     pub fn take(&self) -> (Vec<Item>, bool) {
-        self.event_loop.turned();
         let mut taken = Vec::new();
         let mut bytes = 0;
         let left = {
             let mut queue = self.queue();
+            self.event_loop.turned();
             while taken.len() < TAKE_ITEMS && bytes < TAKE_BYTES {
                 let Some(item) = queue.items.pop_front() else {
                     break;

@@ -30,6 +30,7 @@ use crate::ipc::message::Speaks;
 use crate::ipc::parcel;
 use crate::membership::Command;
 use crate::role::Epoch;
+use crate::watch::Limits;
 
 /// The protocol's version: members of one group speak the same, or are one version apart.
 #[napi]
@@ -66,6 +67,10 @@ pub struct NativeAgentOptions {
     /// For how long (ms) its event loop may be silent before it stops being primary, and the primary before it is taken
     /// for frozen.
     pub max_silence: u32,
+    /// For how long (ms) an event loop may be silent before its process is stuck, and a process before it is frozen.
+    pub max_lag: u32,
+    /// For how long (ms) a member that died is remembered.
+    pub forget_dead: f64,
     /// A frozen primary is killed.
     pub kill_frozen: bool,
     /// Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew.
@@ -92,7 +97,7 @@ impl NativeAgent {
         // A worker thread can end without closing its agent.
         env.add_env_cleanup_hook(Arc::downgrade(&agent), |agent| {
             if let Some(agent) = agent.upgrade() {
-                agent.end();
+                agent.abandon();
             }
         })?;
         Ok(Self { agent })
@@ -102,6 +107,12 @@ impl NativeAgent {
     #[napi(getter, catch_unwind)]
     pub fn folder(&self) -> String {
         self.agent.folder().display().to_string()
+    }
+
+    /// To be called in `wake`: the event loop turns. Tells whether there is something to take.
+    #[napi(catch_unwind)]
+    pub fn woken(&self) -> bool {
+        self.agent.woken()
     }
 
     /// Takes a bounded part of what waits, in order, and tells whether more is left: then take again in a later turn of
@@ -161,6 +172,8 @@ impl NativeAgent {
     /// This process's own start-up has finished; if it is primary, what it takes over is taken over as well.
     #[napi(catch_unwind)]
     pub fn ready(&self) {
+        // However long its start has kept the event loop: it speaks.
+        self.agent.turned();
         self.agent.tell(Command::Ready);
     }
 
@@ -182,6 +195,12 @@ impl NativeAgent {
         self.agent.tell(Command::ListMembers(request));
     }
 
+    /// Asks how the members of the group do; a notice `health` with the same number answers.
+    #[napi(catch_unwind)]
+    pub fn ask_health(&self, request: u32) {
+        self.agent.tell(Command::AskHealth(request));
+    }
+
     /// Says the last word on every lane, when a notice `finishing` asks for it: what was taken until now was accepted,
     /// and nothing later is.
     #[napi(catch_unwind)]
@@ -201,6 +220,12 @@ impl NativeAgent {
     #[napi(catch_unwind)]
     pub fn leave(&self) {
         self.agent.tell(Command::Leave);
+    }
+
+    /// Leaves the group at once and waits until that is done: for a process that is about to exit.
+    #[napi(catch_unwind)]
+    pub fn end(&self) {
+        self.agent.end();
     }
 
     fn send(&self, lane: u32, kind: u32, codec: Codec, payload: &[u8], bounded: bool) -> Result<f64> {
@@ -234,7 +259,11 @@ impl From<NativeAgentOptions> for agent::Options {
             wait_for_preferred: options.wait_for_preferred,
             max_payload: options.max_payload as usize,
             max_held: usize::try_from(callback::count(options.max_held)).unwrap_or(usize::MAX),
-            max_silence: Duration::from_millis(u64::from(options.max_silence)),
+            limits: Limits {
+                max_silence: Duration::from_millis(u64::from(options.max_silence)),
+                max_lag: Duration::from_millis(u64::from(options.max_lag)),
+            },
+            forget_dead: Duration::from_millis(callback::count(options.forget_dead)),
             on_frozen: if options.kill_frozen { OnFrozen::Kill } else { OnFrozen::Wait },
             speaks,
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::ipc::health::Standing;
 use crate::ipc::lane::LaneId;
 use crate::ipc::message::{MemberInfo, MemberState};
 use crate::ipc::parcel::{Body, Parcel};
@@ -46,7 +47,7 @@ pub enum Notice {
     },
     /// The frozen primary goes on.
     PrimaryThawed,
-    /// The event loop is asked for a turn.
+    /// The event loop is asked for a turn, and whether a debugger is attached.
     Ping,
     /// The primary that we follow has finished its own start-up.
     PrimaryReady {
@@ -102,6 +103,13 @@ pub enum Notice {
         request: u32,
         /// Everybody, the primary first.
         members: Vec<MemberInfo>,
+    },
+    /// The answer to a question for the group's health.
+    Health {
+        /// The question's number.
+        request: u32,
+        /// Everybody, the primary first, and the dead last.
+        members: Vec<Standing>,
     },
     /// A parcel has arrived, with its body.
     Parcel {

@@ -150,7 +150,7 @@ fn a_member_that_goes_away_without_a_word_is_missing_at_once_and_one_that_said_i
     leaving.until_asked();
     leaving.agent.tell(Command::HandOver { state: None, grace: Duration::ZERO });
     leaving.agent.tell(Command::Leave);
-    gone.agent.end();
+    gone.agent.abandon();
     let missing = primary.until_gathered(1);
     assert_eq!(missing.iter().map(|each| each.reason).collect::<Vec<_>>(), [Reason::Lost]);
 }

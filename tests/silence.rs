@@ -17,13 +17,14 @@ use process_agent::ipc::message::{MemberInfo, MemberState, Message, Speaks, PROT
 use process_agent::ipc::parcel::{Body, Parcel};
 use process_agent::membership::Command;
 use process_agent::role::{Epoch, MemberId};
+use process_agent::watch::Limits;
 
-use support::{options, Member, BOUND};
+use support::{options, Member, BOUND, LIMITS};
 
 const LIMIT: Duration = Duration::from_millis(600);
 
 fn impatient(runtime: &std::path::Path) -> Options {
-    Options { max_silence: LIMIT, ..options(runtime) }
+    Options { limits: Limits { max_silence: LIMIT, ..LIMITS }, ..options(runtime) }
 }
 
 /// Takes what comes to the members again and again, as event loops that turn do, until `done`.
@@ -145,6 +146,8 @@ impl Fake {
             primary,
             token: "t".into(),
             max_payload: 1000,
+            members: Vec::new(),
+            dead: Vec::new(),
         };
         self.send(&mut control, &welcome);
         let (mut calls, _) = self.listener.accept().unwrap();
@@ -181,7 +184,7 @@ fn a_primary_that_says_nothing_is_reported_as_frozen_and_then_as_going_on() {
     });
     assert!(Duration::from_millis(silent) >= LIMIT, "{silent}");
     assert!(!member.notices().any(|notice| matches!(notice, Notice::PrimaryThawed)));
-    fake.send(&mut control, &Message::Beat { lag_ms: 0 });
+    fake.send(&mut control, &Message::Beat { lag_ms: 0, is_stuck: false, dead: Vec::new() });
     member.until_notice("the thaw", |notice| matches!(notice, Notice::PrimaryThawed).then_some(()));
     assert!(!member.notices().any(|notice| matches!(notice, Notice::Leaderless { .. })));
 }
@@ -297,7 +300,7 @@ fn the_last_word_of_a_primary_is_heard_by_a_member_that_is_in_the_middle_of_sayi
         let mut byte = [0];
         control.read_exact(&mut byte).unwrap();
         std::thread::sleep(Duration::from_millis(10));
-        fake.send(&mut control, &Message::Bye { taken: round });
+        fake.send(&mut control, &Message::Bye { taken: round, died: false });
         drop((control, calls));
         member.until_notice("the last word", |notice| match notice {
             Notice::Leaderless { taken: Some(taken), .. } if *taken == round => Some(()),
@@ -317,7 +320,9 @@ fn a_stuck_primary_is_not_relieved_for_a_member_that_is_frozen() {
     let hello = Message::Hello { protocol, oldest, beat_ms, member, max_payload };
     control.write_all(&hello.to_bytes(Epoch(0))).unwrap();
     // It says that it does well, and nothing after that.
-    control.write_all(&Message::Beat { lag_ms: 0 }.to_bytes(Epoch(0))).unwrap();
+    control
+        .write_all(&Message::Beat { lag_ms: 0, is_stuck: false, dead: Vec::new() }.to_bytes(Epoch(0)))
+        .unwrap();
     std::thread::sleep(LIMIT * 3);
     stuck.take();
     assert!(!stuck.notices().any(|notice| matches!(notice, Notice::Leaderless { .. })), "{:#?}", stuck.told);

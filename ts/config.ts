@@ -1,11 +1,12 @@
 /** The component's configuration: its defaults, and what is refused at start. */
 import { isAbsolute } from 'node:path';
 import { ProcessAgentError } from './errors';
-import type { PrimaryConfig, ProcessAgentConfig } from './interface';
+import type { HealthConfig, PrimaryConfig, ProcessAgentConfig } from './interface';
 
 /** The configuration with every default filled in. */
-export type ResolvedConfig = Required<Omit<ProcessAgentConfig, Optional | 'primary'>> & {
+export type ResolvedConfig = Required<Omit<ProcessAgentConfig, Optional | 'primary' | 'health'>> & {
   primary: Required<PrimaryConfig>;
+  health: Required<HealthConfig>;
 } & Pick<ProcessAgentConfig, Optional>;
 
 /** Keys whose default depends on the process. */
@@ -19,6 +20,7 @@ export const DEFAULTS = {
   maxPending: 10_000,
   maxPendingBytes: 256 * 1024 * 1024,
   primary: { maxBlocked: 30_000, onFrozen: 'wait' },
+  health: { group: true, maxLag: 1_000, forgetDead: 60_000, minMembers: 0, policy: 'all' },
 } as const;
 
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
@@ -42,7 +44,7 @@ const RULES: Rules<ProcessAgentConfig> = {
     allowed: 'an absolute path',
     test: value => typeof value === 'string' && isAbsolute(value) && !value.includes('\0'),
   },
-  candidate: { allowed: 'true or false', test: value => typeof value === 'boolean' },
+  candidate: trueOrFalse(),
   readyTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
   stopTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
   maxPayload: wholeNumber(1, 1024 ** 3, 'bytes'),
@@ -51,6 +53,16 @@ const RULES: Rules<ProcessAgentConfig> = {
   primary: {
     maxBlocked: wholeNumber(100, MAX_TIMER_MS, 'milliseconds'),
     onFrozen: oneOf('wait', 'kill'),
+  },
+  health: {
+    group: trueOrFalse(),
+    maxLag: wholeNumber(100, MAX_TIMER_MS, 'milliseconds'),
+    forgetDead: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
+    minMembers: wholeNumber(0, 100_000, 'members'),
+    policy: {
+      allowed: "'all', 'quorum' or a function",
+      test: value => value === 'all' || value === 'quorum' || typeof value === 'function',
+    },
   },
   strictCopy: oneOf('off', 'warn', 'error'),
 };
@@ -95,6 +107,10 @@ function check(path: string, raw: unknown, rules: object, defaults: object): Rec
 
 function isRule(rule: object): rule is Rule {
   return typeof (rule as Partial<Rule>).test === 'function';
+}
+
+function trueOrFalse(): Rule {
+  return { allowed: 'true or false', test: value => typeof value === 'boolean' };
 }
 
 function oneOf(...values: string[]): Rule {

@@ -42,6 +42,8 @@ export interface ProcessAgentConfig {
   maxPendingBytes?: number;
   /** What the others do about a primary that no longer runs, though it lives. */
   primary?: PrimaryConfig;
+  /** When the group is healthy. */
+  health?: HealthConfig;
   /**
    * Whether calls that run locally, in the primary and in `standalone`, are checked for what could not be sent to
    * another process: `warn` logs it once per method, `error` throws `ERR_AGENT_NOT_SERIALIZABLE`. Real objects are
@@ -58,6 +60,69 @@ export interface PrimaryConfig {
   maxBlocked?: number;
   /** What is done about a frozen primary: `wait` until it goes on or dies, or `kill` it. Default `wait`. */
   onFrozen?: 'wait' | 'kill';
+}
+
+export interface HealthConfig {
+  /**
+   * Whether Midway's own health check of this process (`MidwayHealthService.getStatus()`) fails when another member of
+   * the group is abnormal. Default `true`.
+   */
+  group?: boolean;
+  /** How long (ms) a member's event loop may be silent before the member is stuck. Default 1,000. */
+  maxLag?: number;
+  /**
+   * How long (ms) a member that died without a goodbye is remembered, if the number of members does not recover before.
+   * Default 60,000.
+   */
+  forgetDead?: number;
+  /** With fewer members the group is not healthy. Default 0. */
+  minMembers?: number;
+  /**
+   * What abnormal members mean: `all` fails with one of them, `quorum` when they are half of all or more, or a function
+   * that decides. Default `all`.
+   */
+  policy?: 'all' | 'quorum' | HealthPolicy;
+}
+
+/** Decides from its members, the dead included, whether a group is healthy. */
+export type HealthPolicy = (members: MemberHealth[]) => HealthVerdict | Promise<HealthVerdict>;
+
+export type HealthVerdict = boolean | { status: boolean; reason?: string };
+
+/** How a group does, this process included. */
+export interface GroupHealth {
+  status: boolean;
+  /** What is wrong, when something is: each abnormal member, by its pid. */
+  reason?: string;
+  /** What `health.policy` makes of the members. */
+  policy: { name: string; status: boolean; reason?: string };
+  /** By id, the dead last. */
+  members: MemberHealth[];
+}
+
+export interface MemberHealth {
+  member: Member;
+  /**
+   * `starting` and `leaving` members are not abnormal. `failing`: a check of the member's own fails; `stuck`: its event
+   * loop is silent; `frozen`: its process is; `dead`: it is gone without a goodbye.
+   */
+  state: 'starting' | 'ok' | 'failing' | 'stuck' | 'frozen' | 'leaving' | 'dead';
+  /** Since when (ms since 1970). */
+  since: number;
+  /** How long (ms) its event loop had been silent when it last said so. */
+  lagMs: number;
+  /** Its own checks; missing when they are not known, because it did not answer. */
+  checks?: HealthCheckResult[];
+  /** What is wrong with it. */
+  reason?: string;
+}
+
+/** What one `onHealthCheck` of a member said. */
+export interface HealthCheckResult {
+  /** The configuration's namespace, as Midway has it. */
+  namespace: string;
+  status: boolean;
+  reason?: string;
 }
 
 export interface CallOptions {

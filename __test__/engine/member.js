@@ -166,6 +166,45 @@ const commands = {
   role: () => ({ role: engine.role, epoch: engine.epoch }),
   members: () => engine.members(),
   explain: () => engine.explain(),
+  /** How the members do, as the Rust sides see it. */
+  standings: async (timeout = 5000) => {
+    const standings = await engine.standings(timeout);
+    return standings.map(({ member, state, since }) => ({ pid: member.pid, state, since, lagMs: member.lagMs }));
+  },
+  leaderlessFor: () => engine.leaderlessFor,
+  exit: code => process.exit(code),
+  /** Ends without a call of `process.exit()`. */
+  endNaturally: code => {
+    process.exitCode = code;
+    clearInterval(hold);
+    process.removeAllListeners('disconnect');
+    process.disconnect();
+  },
+  throwUncaught: () => {
+    setImmediate(() => {
+      throw new Error('uncaught');
+    });
+  },
+  /** Turns the event loop all the time, `ms` of work in each turn; how long the longest turn was. */
+  work: async (ms, untilMs) => {
+    const until = now() + untilMs;
+    let worst = 0;
+    await new Promise(resolve => setTimeout(resolve, 0));
+    while (now() < until) {
+      const began = now();
+      methods.spin(ms);
+      await new Promise(resolve => setTimeout(resolve, 0));
+      worst = Math.max(worst, now() - began);
+    }
+    return worst;
+  },
+  /** CPU time (µs) that this process uses in `ms`. */
+  cpu: async ms => {
+    const before = process.cpuUsage();
+    await new Promise(resolve => setTimeout(resolve, ms));
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  },
   handOver: () => engine.handOver(),
   close: () => engine.close(),
   stop: async () => {

@@ -12,6 +12,7 @@ import type {
   EngineGatherOptions,
   EngineHost,
   Invocation,
+  Standing,
 } from '../../ts/engine/engine';
 import { ProcessAgentError } from '../../ts/errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../../ts/interface';
@@ -38,6 +39,7 @@ export class LocalEngine implements Engine {
   readonly group: string;
   role: Role | undefined;
   epoch = 0;
+  leaderlessFor = 0;
   ready = async () => {};
   markedReady = false;
   readonly #host: EngineHost;
@@ -99,13 +101,22 @@ export class LocalEngine implements Engine {
     return isAsyncIterable(result) ? streamed(result) : copy(result);
   }
 
-  gather(name: string, args: unknown[], { timeout, carrier, own }: EngineGatherOptions): Promise<MemberOutcome[]> {
+  gather(
+    name: string,
+    args: unknown[],
+    { timeout, carrier, own, onAnswer }: EngineGatherOptions,
+  ): Promise<MemberOutcome[]> {
     gathers.push({ name, args, timeout, carrier });
     const encoded = encode(args, 'args');
     const answers = members.map(async (member): Promise<MemberOutcome> => {
       try {
         const run = () => member.#run(name, decode(encoded) as unknown[], this, carrier, undefined);
-        return { member: member.self, status: 'fulfilled', value: member === this ? await own() : copy(await run()) };
+        if (member === this) {
+          return { member: member.self, status: 'fulfilled', value: await own() };
+        }
+        const outcome = { member: member.self, status: 'fulfilled' as const, value: copy(await run()) };
+        onAnswer?.(outcome);
+        return outcome;
       } catch (reason) {
         return { member: member.self, status: 'rejected', reason };
       }
@@ -123,6 +134,10 @@ export class LocalEngine implements Engine {
 
   async members(): Promise<Member[]> {
     return members.map(each => each.self);
+  }
+
+  async standings(): Promise<Standing[]> {
+    return members.map(each => ({ member: each.self, state: 'ok', since: 0 }));
   }
 
   explain(): Explanation {

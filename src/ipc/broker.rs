@@ -3,6 +3,7 @@
 
 mod control;
 mod routes;
+mod vitals;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,14 +18,19 @@ use tracing::{debug, warn};
 
 use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
+use crate::ipc::client::Manners;
 use crate::ipc::connection::Connection;
+use crate::ipc::deaths::{Deaths, Legacy};
 use crate::ipc::gather::Gathers;
+use crate::ipc::health::Vitals;
 use crate::ipc::lane::{self, Lane, LaneContext, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::Outbox;
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
+use crate::watch::silence::Silence;
+use crate::watch::Limits;
 
 /// How long a member's event loop may be silent and the member still be a successor for a stuck primary.
 const LIVELY: Duration = Duration::from_secs(1);
@@ -40,8 +46,8 @@ pub struct Broker {
     epoch: Epoch,
     context: LaneContext,
     speaks: Speaks,
-    /// How often to hear of members.
-    beat: Duration,
+    /// How long a silence of a member is borne.
+    limits: Limits,
     roster: Mutex<Roster>,
     /// Handing over: nobody is welcome any more, and no new request is taken.
     closing: AtomicBool,
@@ -55,7 +61,9 @@ pub struct Broker {
 #[derive(Debug)]
 struct Roster {
     primary: MemberInfo,
+    vitals: Vitals,
     members: BTreeMap<MemberId, Entry>,
+    deaths: Deaths,
     last_id: u32,
     gathers: Gathers,
     /// How many requests of the primary itself were taken.
@@ -67,6 +75,8 @@ struct Roster {
 #[derive(Debug)]
 struct Entry {
     info: MemberInfo,
+    vitals: Vitals,
+    silence: Silence,
     token: String,
     max_payload: usize,
     protocol: u32,
@@ -87,17 +97,20 @@ impl Broker {
         epoch: Epoch,
         mut primary: MemberInfo,
         context: LaneContext,
-        speaks: Speaks,
-        beat: Duration,
+        manners: Manners,
+        legacy: Legacy,
     ) -> Self {
+        let now = now_ms();
         primary.id = MemberId(1);
         primary.role = "primary".into();
-        primary.joined_at = now_ms();
+        primary.joined_at = now;
         primary.state = MemberState::Starting;
         let (own, own_line) = mpsc::unbounded_channel();
         let roster = Roster {
+            vitals: Vitals::new(primary.state, now),
             primary,
             members: BTreeMap::new(),
+            deaths: Deaths::new(legacy, manners.forget_dead, now),
             last_id: 1,
             gathers: Gathers::default(),
             own_taken: 0,
@@ -106,8 +119,8 @@ impl Broker {
         Self {
             epoch,
             context,
-            speaks,
-            beat,
+            speaks: manners.speaks,
+            limits: manners.limits,
             roster: Mutex::new(roster),
             closing: AtomicBool::new(false),
             own,
@@ -128,6 +141,7 @@ impl Broker {
         let mut ends = std::pin::pin!(self.end_gathers());
         let mut own = std::pin::pin!(self.pass_own_on());
         let mut own_ended = false;
+        let mut watching = std::pin::pin!(self.watch_members());
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -143,6 +157,7 @@ impl Broker {
                 Some(_) = connections.join_next() => {}
                 () = &mut ends => {}
                 () = &mut own, if !own_ended => own_ended = true,
+                () = &mut watching => {}
             }
         }
     }
@@ -150,24 +165,16 @@ impl Broker {
     /// Everybody, the primary first.
     #[must_use]
     pub fn members(&self) -> Vec<MemberInfo> {
-        let roster = self.roster();
-        std::iter::once(&roster.primary)
-            .chain(roster.members.values().map(|entry| &entry.info))
-            .cloned()
-            .collect()
+        self.roster().everybody().cloned().collect()
     }
 
     /// The primary's own state has changed.
     pub fn set_state(&self, state: MemberState) {
         let mut roster = self.roster();
         roster.primary.state = state;
+        roster.vitals.note(state, now_ms());
         let id = roster.primary.id;
         self.broadcast(&mut roster, None, &Message::State { id, state });
-    }
-
-    /// How the primary's own event loop does.
-    pub fn set_lag(&self, lag: Duration) {
-        self.roster().primary.lag_ms = millis(lag);
     }
 
     /// Whether a member can take over from a primary whose event loop has been silent for `max_silence`: one that would
@@ -179,7 +186,7 @@ impl Broker {
             entry.info.candidate
                 && entry.info.state == MemberState::Ready
                 && u128::from(entry.info.lag_ms) < lively.as_millis()
-                && entry.heard_at.elapsed() < self.beat * BEATS
+                && entry.heard_at.elapsed() < self.limits.beat() * BEATS
         })
     }
 
@@ -197,7 +204,8 @@ impl Broker {
     }
 
     /// Says the last word on every lane; they close when it is out. Returns how many of our own requests were taken.
-    pub fn finish(&self, relieved: bool) -> u64 {
+    /// `died` tells that this process ends, and not in order.
+    pub fn finish(&self, relieved: bool, died: bool) -> u64 {
         self.stop_taking();
         let mut roster = self.roster();
         for entry in roster.members.values_mut() {
@@ -206,7 +214,8 @@ impl Broker {
             }
             entry.said_bye = true;
             // It doesn't read: then it hears nothing more from us.
-            let _ = entry.outbox.try_send(Message::Bye { taken: entry.taken }.to_bytes(self.epoch).into());
+            let bye = Message::Bye { taken: entry.taken, died };
+            let _ = entry.outbox.try_send(bye.to_bytes(self.epoch).into());
         }
         roster.own_taken
     }
@@ -282,14 +291,22 @@ impl Broker {
 
     /// Takes a member off the roster and tells everybody.
     fn remove(&self, roster: &mut Roster, id: MemberId) {
+        let before = roster.alive();
         let Some(entry) = roster.members.remove(&id) else {
             return;
         };
         roster.deaf.remove(&id);
-        roster.gathers.forget(id, entry.info.state == MemberState::Leaving);
+        let is_leaving = entry.info.state == MemberState::Leaving;
+        roster.gathers.forget(id, is_leaving);
         self.gathers_changed.notify_one();
         self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
-        self.broadcast(roster, Some(id), &Message::Left { member: entry.info });
+        self.broadcast(roster, Some(id), &Message::Left { member: entry.info.clone() });
+        if !is_leaving && !entry.said_bye {
+            roster.deaths.add(entry.info, before, now_ms());
+            // At once: whoever leads next has to know, however soon that is.
+            let beat = roster.beat();
+            self.broadcast(roster, None, &beat);
+        }
     }
 
     /// Sends to every member but one.

@@ -1,23 +1,29 @@
 //! A worker's Rust side: joins the group whose primary listens at an address, and follows it until it is gone.
 
+mod talking;
+
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use talking::Talking;
+use tokio::sync::{mpsc, Notify};
 use tokio::time::{timeout, MissedTickBehavior};
 use tracing::warn;
 
 use crate::error::{AgentError, Result};
 use crate::inbox::{Inbox, Letter, Notice};
-use crate::ipc::connection::{Connection, Incoming, Outward};
+use crate::ipc::connection::{Connection, Incoming};
+use crate::ipc::deaths::Known;
 use crate::ipc::frame::{Frame, Kind};
 use crate::ipc::lane::{self, LaneContext, OpenLane, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
-use crate::watch::event_loop::Watch;
-use crate::watch::{self, silence::Silence};
+use crate::time::now_ms;
+use crate::watch::silence::Silence;
+use crate::watch::Limits;
 
 /// How long one lane is read on when the other has ended before it: a dead peer's socket ends by itself.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -33,6 +39,10 @@ pub enum Say {
     ListMembers(u32),
     /// Something of our JavaScript's, of the tenure with this epoch.
     Parcel(Epoch, Box<(Parcel, Body)>),
+    /// How do the members of the group do?
+    AskHealth(u32),
+    /// We leave; notified when it is written.
+    Goodbye(Arc<Notify>),
 }
 
 /// How a follower is to behave.
@@ -40,10 +50,12 @@ pub enum Say {
 pub struct Manners {
     /// The protocol's versions that we speak.
     pub speaks: Speaks,
-    /// For how long a primary may say nothing before it is taken for frozen.
-    pub max_silence: Duration,
-    /// What is done about a primary that is.
+    /// How long a silence we bear.
+    pub limits: Limits,
+    /// What is done about a frozen primary.
     pub on_frozen: OnFrozen,
+    /// For how long a member that died is remembered.
+    pub forget_dead: Duration,
 }
 
 /// What a follower does about a frozen primary.
@@ -65,6 +77,7 @@ pub struct Following {
     pub id: MemberId,
     /// Who leads.
     pub primary: MemberInfo,
+    known: Known,
     control: Connection,
     calls: Connection,
     max_payload: usize,
@@ -73,12 +86,22 @@ pub struct Following {
 }
 
 /// What is left to say when a tenure has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Account {
     /// How many of our requests were written.
     pub written: u64,
     /// How many of them a primary that handed over has taken.
     pub taken: Option<u64>,
+    /// What we know of the group.
+    pub known: Known,
+}
+
+impl Account {
+    /// Of a tenure that begins.
+    #[must_use]
+    pub fn new(following: &Following) -> Self {
+        Self { written: 0, taken: None, known: following.known.clone() }
+    }
 }
 
 /// Joins the group at `address` as `me`.
@@ -96,14 +119,15 @@ pub async fn join(
     let hello = Message::Hello {
         protocol: speaks.protocol,
         oldest: Some(speaks.oldest),
-        beat_ms: u64::try_from(watch::period(manners.max_silence).as_millis()).ok(),
+        beat_ms: u64::try_from(manners.limits.beat().as_millis()).ok(),
         member: me.clone(),
         max_payload,
     };
     control.send(&hello, Epoch(0)).await?;
-    let (protocol, beat_ms, id, epoch, primary, token, theirs) = match control.next_message().await? {
-        Message::Welcome { protocol, beat_ms, id, epoch, primary, token, max_payload } => {
-            (protocol, beat_ms, id, epoch, primary, token, max_payload)
+    let (protocol, beat_ms, id, epoch, primary, token, theirs, known) = match control.next_message().await? {
+        Message::Welcome { protocol, beat_ms, id, epoch, primary, token, max_payload, members, dead } => {
+            let known = Known::new(primary.clone(), id, members, dead);
+            (protocol, beat_ms, id, epoch, primary, token, max_payload, known)
         }
         Message::Refused { reason } => return Err(AgentError::Refused(reason)),
         other => return Err(AgentError::BadFrame(format!("{other:?} where a welcome belongs"))),
@@ -122,7 +146,7 @@ pub async fn join(
         other => return Err(AgentError::BadFrame(format!("{other:?} where an open lane belongs"))),
     }
     let beat = beat_ms.map_or(BEAT, |ms| Duration::from_millis(ms.clamp(20, 60_000)));
-    Ok(Following { epoch, id, primary, control, calls, max_payload: theirs, protocol, beat })
+    Ok(Following { epoch, id, primary, known, control, calls, max_payload: theirs, protocol, beat })
 }
 
 impl Following {
@@ -138,7 +162,7 @@ impl Following {
         said: &mut mpsc::UnboundedReceiver<Say>,
         account: &mut Account,
     ) -> Result<()> {
-        let Self { epoch, id, primary, mut control, calls, max_payload, protocol, beat } = self;
+        let Self { epoch, id, primary, mut control, calls, max_payload, protocol, beat, .. } = self;
         let inbox = Arc::clone(&context.inbox);
         inbox.tell(Notice::Following { epoch, id, primary: primary.clone(), max_payload });
         let peer = Peer { calls_us: false, id: primary.id, max_payload, protocol };
@@ -146,14 +170,17 @@ impl Following {
         if primary.state == MemberState::Ready {
             inbox.tell(Notice::PrimaryReady { epoch });
         }
-        let Account { written, taken } = account;
+        let Account { written, taken, known } = account;
+        let known = RefCell::new(known);
         let (incoming, outward) = control.halves();
-        let hearing = Hearing { inbox: &inbox, primary: &primary, epoch, manners, taken };
+        let hearing = Hearing { inbox: &inbox, primary: &primary, epoch, manners, taken, known: &known };
+        let max_lag = manners.limits.max_lag;
+        let talking = Talking { inbox: &inbox, epoch, id, outward, beat, max_lag, written, known: &known };
         let control = async {
             let mut hearing = std::pin::pin!(hearing.run(incoming));
             tokio::select! {
                 outcome = &mut hearing => outcome,
-                outcome = talk(&inbox, (epoch, id), said, outward, beat, written) => match outcome {
+                outcome = talking.run(said) => match outcome {
                     Ok(()) => Ok(()),
                     // The primary has gone; what it said before, its last word too, is still to be heard.
                     Err(error) => timeout(DRAIN, hearing).await.unwrap_or(Err(error)),
@@ -175,45 +202,6 @@ impl Following {
     }
 }
 
-/// Says what there is to say, and now and then that we run and how our event loop does.
-async fn talk(
-    inbox: &Inbox,
-    (epoch, id): (Epoch, MemberId),
-    said: &mut mpsc::UnboundedReceiver<Say>,
-    outward: Outward<'_>,
-    every: Duration,
-    written: &mut u64,
-) -> Result<()> {
-    let mut watch = Watch::new(every);
-    let mut beat = tokio::time::interval(every);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            say = said.recv() => match say {
-                Some(Say::State(state)) => {
-                    outward.send(&Message::State { id, state }.to_bytes(epoch)).await?;
-                }
-                Some(Say::ListMembers(request)) => {
-                    outward.send(&Message::ListMembers { request }.to_bytes(epoch)).await?;
-                }
-                Some(Say::Parcel(of, said)) if of == epoch => {
-                    let (parcel, body) = *said;
-                    outward.send(&parcel.to_bytes(epoch, &body)?).await?;
-                    *written += u64::from(parcel.is_request());
-                }
-                // Of an earlier tenure: our JavaScript is about to hear of its end, and asks again.
-                Some(Say::Parcel(..)) => {}
-                None => return Ok(()),
-            },
-            _ = beat.tick() => {
-                let lag = inbox.look(&mut watch, Instant::now());
-                let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-                outward.send(&Message::Beat { lag_ms }.to_bytes(epoch)).await?;
-            }
-        }
-    }
-}
-
 /// What a follower hears on the control lane, and what it makes of hearing nothing.
 struct Hearing<'a> {
     inbox: &'a Inbox,
@@ -221,11 +209,14 @@ struct Hearing<'a> {
     epoch: Epoch,
     manners: Manners,
     taken: &'a mut Option<u64>,
+    known: &'a RefCell<&'a mut Known>,
 }
 
 impl Hearing<'_> {
     async fn run(mut self, mut incoming: Incoming<'_>) -> Result<()> {
-        let every = watch::period(self.manners.max_silence);
+        let limits = self.manners.limits;
+        // The primary was told to beat so often.
+        let every = limits.beat();
         let mut looks = tokio::time::interval(every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silence = Silence::new(every, Instant::now());
@@ -244,7 +235,9 @@ impl Hearing<'_> {
                         silence.heard(now);
                     }
                     let silent = silence.look(now);
-                    if silent >= self.manners.max_silence && !frozen {
+                    let is_silent = silent >= limits.frozen(every);
+                    self.note_silence(is_silent.then_some(silent));
+                    if silent >= limits.max_silence && !frozen {
                         frozen = true;
                         self.report_frozen(silent);
                     }
@@ -252,11 +245,23 @@ impl Hearing<'_> {
                 }
             };
             silence.heard(Instant::now());
+            self.note_silence(None);
             if frozen {
                 frozen = false;
                 self.inbox.tell(Notice::PrimaryThawed);
             }
             self.understand(frame)?;
+        }
+    }
+
+    /// What the primary is not going to answer, is answered here.
+    fn note_silence(&self, silent: Option<Duration>) {
+        let mut known = self.known.borrow_mut();
+        let unanswered = known.set_silent(silent.map(|silent| now_ms().saturating_sub(millis(silent))));
+        for request in unanswered {
+            if let Some(members) = known.without_primary() {
+                self.inbox.tell(Notice::Health { request, members });
+            }
         }
     }
 
@@ -267,9 +272,11 @@ impl Hearing<'_> {
             self.inbox.post(Letter { expires: expiry(&parcel), ..Letter::of(parcel, body) });
             return Ok(());
         }
-        let notice = match Message::from_frame(&frame)? {
+        let message = Message::from_frame(&frame)?;
+        self.known.borrow_mut().hear(&message);
+        let notice = match message {
             Message::Beat { .. } => return Ok(()),
-            Message::Bye { taken } => {
+            Message::Bye { taken, .. } => {
                 *self.taken = Some(taken);
                 return Ok(());
             }
@@ -280,6 +287,7 @@ impl Hearing<'_> {
             Message::Joined { member } => Notice::MemberJoined { member },
             Message::Left { member } => Notice::MemberLeft { member },
             Message::Members { request, members } => Notice::Members { request, members },
+            Message::Health { request, members } => Notice::Health { request, members },
             other => return Err(AgentError::BadFrame(format!("{other:?} from a primary"))),
         };
         self.inbox.tell(notice);
@@ -287,13 +295,16 @@ impl Hearing<'_> {
     }
 
     fn report_frozen(&self, silent: Duration) {
-        let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-        self.inbox.tell(Notice::PrimaryFrozen { silent_ms });
+        self.inbox.tell(Notice::PrimaryFrozen { silent_ms: millis(silent) });
         // A thread of our own process can't be frozen while we run.
         if self.manners.on_frozen == OnFrozen::Kill && self.primary.pid != std::process::id() {
             kill(self.primary.pid);
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// When nobody waits for a parcel any more.

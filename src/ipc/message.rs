@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AgentError, Result};
+use crate::ipc::deaths::Death;
 use crate::ipc::frame::{self, Codec, Frame, Kind};
+use crate::ipc::health::Standing;
 use crate::role::{Epoch, MemberId};
 
 /// The protocol's version, raised with each change of what is said between members.
@@ -122,6 +124,12 @@ pub enum Message {
         token: String,
         /// The largest payload that the primary takes, in bytes.
         max_payload: usize,
+        /// Everybody.
+        #[serde(default)]
+        members: Vec<MemberInfo>,
+        /// Who is gone without having said so.
+        #[serde(default)]
+        dead: Vec<Death>,
     },
     /// The other answer to a hello: this member can't join, now or with another version.
     Refused {
@@ -148,11 +156,20 @@ pub enum Message {
     Beat {
         /// For how long the event loop has been silent, in ms.
         lag_ms: u64,
+        /// That is longer than it should be.
+        #[serde(default, rename = "stuck", skip_serializing_if = "std::ops::Not::not")]
+        is_stuck: bool,
+        /// From the primary: who is gone without having said so.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        dead: Vec<Death>,
     },
-    /// From a primary that hands over, last on the control lane.
+    /// From a primary that gives its role up, last on the control lane.
     Bye {
         /// How many of the member's requests it has taken.
         taken: u64,
+        /// Its process ends, and not in order.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        died: bool,
     },
     /// From the primary: somebody joined.
     Joined {
@@ -175,6 +192,18 @@ pub enum Message {
         request: u32,
         /// Everybody, the primary first.
         members: Vec<MemberInfo>,
+    },
+    /// From a member: how do the members of the group do?
+    AskHealth {
+        /// Comes back in the answer.
+        request: u32,
+    },
+    /// The answer to [`Message::AskHealth`].
+    Health {
+        /// The question's number.
+        request: u32,
+        /// Everybody, the primary first, and the dead last.
+        members: Vec<Standing>,
     },
 }
 

@@ -25,8 +25,10 @@
 pub mod broker;
 pub mod client;
 pub mod connection;
+pub mod deaths;
 pub mod frame;
 pub mod gather;
+pub mod health;
 pub mod lane;
 pub mod message;
 pub mod outbox;

@@ -1,8 +1,10 @@
 //! Following: a worker stays with its primary until that is gone.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, Notify};
 use tracing::debug;
 
 use super::{Command, Commands, Membership};
@@ -10,12 +12,17 @@ use crate::error::AgentError;
 use crate::inbox::Notice;
 use crate::ipc::client::{Account, Following, Say};
 use crate::ipc::message::MemberState;
+use crate::time::now_ms;
+
+/// How long a member that leaves waits for its goodbye to be written.
+const GOODBYE: Duration = Duration::from_millis(200);
 
 impl Membership {
     pub(super) async fn follow(&mut self, following: Following, commands: &mut Commands) -> ControlFlow<()> {
-        let mut account = Account::default();
+        let mut account = Account::new(&following);
         let flow = self.follow_on(following, &mut account, commands).await;
-        let Account { written, taken } = account;
+        let Account { written, taken, known } = account;
+        self.legacy = known.legacy(now_ms());
         self.inbox().tell(Notice::Leaderless { written, taken });
         flow
     }
@@ -57,7 +64,18 @@ impl Membership {
                         Some(Command::ListMembers(request)) => Say::ListMembers(request),
                         Some(Command::Parcel(of, said)) => Say::Parcel(of, said),
                         Some(Command::TookOver(_) | Command::LanesFinished) => continue,
-                        Some(Command::Leave) | None => return ControlFlow::Break(()),
+                        Some(Command::AskHealth(request)) => Say::AskHealth(request),
+                        Some(Command::Leave) => {
+                            let is_said = Arc::new(Notify::new());
+                            let _ = say.send(Say::Goodbye(Arc::clone(&is_said)));
+                            tokio::select! {
+                                _ = &mut followed => {}
+                                () = is_said.notified() => {}
+                                () = tokio::time::sleep(GOODBYE) => {}
+                            }
+                            return ControlFlow::Break(());
+                        }
+                        Some(Command::Abandon) | None => return ControlFlow::Break(()),
                     };
                     // It is received as long as we follow.
                     let _ = say.send(message);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::time::MissedTickBehavior;
 use tracing::{debug, info, warn};
 
 use super::{Command, Commands, Membership};
@@ -20,7 +19,7 @@ use crate::role::group::socket_path;
 use crate::role::guard::Guard;
 use crate::role::lock::HeldLock;
 use crate::role::{handover, Epoch};
-use crate::watch::{self, event_loop::Watch};
+use crate::watch::lag::Lag;
 
 /// How often a primary checks that the path still leads to the file that it has locked.
 const CHECK: Duration = Duration::from_secs(1);
@@ -33,6 +32,8 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 enum End {
     /// This process leaves.
     Leave,
+    /// It ends without a goodbye.
+    Abandoned,
     /// It was told to hand over.
     HandOver { state: Option<Body>, grace: Duration },
     /// Its event loop is stuck, and another member can take over.
@@ -72,8 +73,8 @@ impl Membership {
         let epoch = lock.raise_epoch()?;
         let mut untaken = handover::take(&self.folder, epoch, self.context.max_payload).and_then(handed_over);
         let listener = connection::listen(&socket_path(&self.folder))?;
-        let beat = watch::period(self.manners.max_silence);
-        let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners.speaks, beat);
+        let legacy = std::mem::take(&mut self.legacy);
+        let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners, legacy);
         let broker = Arc::new(broker);
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
         self.tell_elected(Notice::Elected { epoch, id: broker.id() }, untaken.clone());
@@ -90,11 +91,12 @@ impl Membership {
                 End::Failed
             }
         };
-        let mut leaves = matches!(end, End::Leave);
+        let mut leaves = matches!(end, End::Leave | End::Abandoned);
         if let End::HandOver { grace, .. } = &end {
             leaves = self.linger(epoch, &broker, *grace, commands).await.is_break();
         }
-        let taken = broker.finish(matches!(end, End::Relieved));
+        let taken = broker.finish(matches!(end, End::Relieved), matches!(end, End::Abandoned));
+        self.legacy = broker.legacy();
         // JavaScript hears it before anybody else can become primary.
         self.inbox().tell(Notice::Leaderless { written: taken, taken: Some(taken) });
         self.say_last_words(&broker).await;
@@ -104,7 +106,7 @@ impl Membership {
         }
         let state = match &mut end {
             End::HandOver { state, .. } => state.take().or(untaken),
-            End::Leave => untaken,
+            End::Leave | End::Abandoned => untaken,
             // It may be what got the event loop stuck; or there is no folder to leave it in.
             End::Relieved | End::Worthless | End::Failed => None,
         };
@@ -127,15 +129,15 @@ impl Membership {
         commands: &mut Commands,
     ) -> End {
         let mut check = tokio::time::interval(CHECK);
-        let every = watch::period(self.manners.max_silence);
-        let mut watch = Watch::new(every);
-        let mut looks = tokio::time::interval(every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let max_silence = self.manners.limits.max_silence;
+        let mut lag = Lag::new(self.manners.limits.max_lag, Instant::now());
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Ready) => {
                         self.me.state = MemberState::Ready;
+                        lag.look(self.inbox(), Instant::now());
+                        broker.set_lag(lag.silence(), lag.is_stuck());
                         broker.set_state(MemberState::Ready);
                     }
                     Some(Command::TookOver(of)) => {
@@ -153,14 +155,16 @@ impl Membership {
                         self.stop_standing();
                         return End::HandOver { state, grace };
                     }
-                    Some(Command::Leave) | None => return End::Leave,
+                    Some(Command::AskHealth(request)) => self.tell_health(broker, request),
+                    Some(Command::Leave) => return End::Leave,
+                    Some(Command::Abandon) | None => return End::Abandoned,
                 },
-                _ = looks.tick() => {
-                    let silence = self.inbox().look(&mut watch, Instant::now());
-                    broker.set_lag(silence);
-                    let is_stuck = silence >= self.manners.max_silence
-                        && !self.inbox().event_loop().is_inspected();
-                    if is_stuck && broker.has_successor(self.manners.max_silence) {
+                () = tokio::time::sleep_until(lag.next_look().into()) => {
+                    lag.look(self.inbox(), Instant::now());
+                    let silence = lag.silence();
+                    broker.set_lag(silence, lag.is_stuck());
+                    let is_too_long = silence >= max_silence && !self.inbox().event_loop().is_inspected();
+                    if is_too_long && broker.has_successor(max_silence) {
                         warn!(
                             "the event loop of the primary, pid {}, has been silent for {} ms: epoch {epoch} ends here",
                             self.me.pid,
@@ -211,14 +215,19 @@ impl Membership {
                     Some(Command::ListMembers(request)) => {
                         self.inbox().tell(Notice::Members { request, members: broker.members() });
                     }
+                    Some(Command::AskHealth(request)) => self.tell_health(broker, request),
                     Some(Command::LanesFinished) => return ControlFlow::Continue(()),
-                    Some(Command::Leave) | None => return ControlFlow::Break(()),
+                    Some(Command::Leave | Command::Abandon) | None => return ControlFlow::Break(()),
                     Some(
                         Command::Ready | Command::TookOver(_) | Command::Parcel(..) | Command::HandOver { .. },
                     ) => {}
                 },
             }
         }
+    }
+
+    fn tell_health(&self, broker: &Broker, request: u32) {
+        self.inbox().tell(Notice::Health { request, members: broker.standings() });
     }
 
     async fn say_last_words(&self, broker: &Broker) {

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::inbox::{Inbox, Notice};
 use crate::ipc::client::{Following, Manners};
+use crate::ipc::deaths::Legacy;
 use crate::ipc::lane::LaneContext;
 use crate::ipc::message::{MemberInfo, MemberState};
 use crate::ipc::parcel::{Body, Parcel};
@@ -54,8 +55,12 @@ pub enum Command {
     },
     /// The last word on every lane was said, as [`Notice::Finishing`] asks for.
     LanesFinished,
+    /// How do the members of the group do?
+    AskHealth(u32),
     /// Leave the group.
     Leave,
+    /// End at once, without a goodbye.
+    Abandon,
 }
 
 /// What a member is made of.
@@ -75,6 +80,8 @@ pub struct Membership {
     pub manners: Manners,
     /// Where lanes and notices go.
     pub context: LaneContext,
+    /// What is known of the tenure before.
+    pub legacy: Legacy,
 }
 
 /// What a seeker has found.
@@ -145,10 +152,11 @@ impl Membership {
                     Some(
                         Command::TookOver(_)
                         | Command::ListMembers(_)
+                        | Command::AskHealth(_)
                         | Command::Parcel(..)
                         | Command::LanesFinished,
                     ) => {}
-                    Some(Command::Leave) | None => return ControlFlow::Break(()),
+                    Some(Command::Leave | Command::Abandon) | None => return ControlFlow::Break(()),
                 },
             }
         }

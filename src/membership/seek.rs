@@ -34,11 +34,11 @@ impl Membership {
         let mut delay = Duration::from_millis(1);
         let mut last_trouble = String::new();
         let mut watch = Watch::new(LOOK);
-        let stuck = STUCK.min(self.manners.max_silence);
+        let stuck = STUCK.min(self.manners.limits.max_silence);
         folder::prepare(&self.runtime_dir, &self.folder)?;
         loop {
             // A process whose JavaScript hangs would lead a group that nobody can call.
-            let is_stuck = self.inbox().look(&mut watch, Instant::now()) >= stuck;
+            let is_stuck = self.inbox().look(&mut watch, Instant::now(), true) >= stuck;
             let left_to_others =
                 self.wait_for_preferred && !self.preferred && !had_primary && began.elapsed() < GRACE;
             if self.me.candidate && !left_to_others && !is_stuck {

@@ -58,10 +58,11 @@ impl EventLoop {
             .is_ok()
     }
 
-    /// A question that is open is as if it were asked at `now`.
-    fn ask_anew(&self, now: Instant) {
+    /// A question that is open is as if it had been asked so much later.
+    fn forgive(&self, unseen: Duration) {
+        let unseen = u64::try_from(unseen.as_micros()).unwrap_or(u64::MAX);
         let _ = self.asked_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |asked| {
-            (asked != 0).then(|| self.micros(now).max(1))
+            (asked != 0).then(|| asked.saturating_add(unseen))
         });
     }
 
@@ -87,12 +88,12 @@ impl Watch {
     /// One look at `now`: for how long it has been silent, and whether it is to be asked for a turn.
     ///
     /// A watch that comes late itself (the whole process was stopped, or the machine had no time for it) can't say what
-    /// the event loop did meanwhile: the measurement starts again.
+    /// the event loop did meanwhile: that time does not count.
     pub fn look(&mut self, event_loop: &EventLoop, now: Instant) -> (Duration, bool) {
-        let late = self.last_look.is_some_and(|last| now.saturating_duration_since(last) > self.period * 3);
+        let unseen = self.last_look.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.last_look = Some(now);
-        if late {
-            event_loop.ask_anew(now);
+        if unseen > self.period * 3 {
+            event_loop.forgive(unseen);
         }
         let silence = event_loop.silent_for(now);
         (silence, event_loop.ask(now))
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_was_late_itself_starts_again() {
+    fn what_a_watch_could_not_see_because_it_was_late_does_not_count() {
         let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
         let began = event_loop.base + ms(1);
         watch.look(&event_loop, began);
@@ -140,6 +141,9 @@ mod tests {
         let (silence, _) = watch.look(&event_loop, began + ms(60_000));
         assert_eq!(silence, Duration::ZERO);
         let (silence, _) = watch.look(&event_loop, began + ms(60_100));
+        assert_eq!(silence, PERIOD);
+        // What was seen before a second stop still counts.
+        let (silence, _) = watch.look(&event_loop, began + ms(70_100));
         assert_eq!(silence, PERIOD);
     }
 }

@@ -13,9 +13,13 @@ use process_agent::ipc::frame::{Codec, Kind};
 use process_agent::ipc::lane::Sent;
 use process_agent::ipc::message::Speaks;
 use process_agent::role::Epoch;
+use process_agent::watch::Limits;
 
 /// How long anything may take before a test fails.
 pub const BOUND: Duration = Duration::from_secs(20);
+
+/// How long agents bear a silence, if a test says nothing else.
+pub const LIMITS: Limits = Limits { max_silence: Duration::from_secs(30), max_lag: Duration::from_secs(1) };
 
 /// An agent, and everything that it has told, with the time at which it was taken.
 pub struct Member {
@@ -38,7 +42,8 @@ pub fn options(runtime_dir: &Path) -> Options {
         wait_for_preferred: false,
         max_payload: 1024 * 1024,
         max_held: 4 * 1024 * 1024,
-        max_silence: Duration::from_secs(30),
+        limits: LIMITS,
+        forget_dead: Duration::from_secs(60),
         on_frozen: OnFrozen::Wait,
         speaks: Speaks::default(),
     }

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { AgentEvents, CallOptions, Explanation, Member, MemberOutcome, Role } from '../interface';
+import type { AgentEvents, CallOptions, Explanation, Member, MemberHealth, MemberOutcome, Role } from '../interface';
 
 /** What an engine asks of the application that it serves. */
 export interface EngineHost {
@@ -38,6 +38,14 @@ export interface Invocation {
 /** Small texts that travel beside a call. */
 export type Carrier = Record<string, string>;
 
+/** How a member does, seen from outside its event loop: its own checks are not in here. */
+export interface Standing {
+  member: Member;
+  state: Exclude<MemberHealth['state'], 'failing'>;
+  /** ms since 1970. */
+  since: number;
+}
+
 /** The options of a call, and what else goes with it. */
 export interface EngineCallOptions extends CallOptions {
   carrier?: Carrier;
@@ -49,6 +57,8 @@ export interface EngineGatherOptions {
   carrier?: Carrier;
   /** This process's own answer: it is asked like every other member, but not through a lane. */
   own(): unknown;
+  /** Called with the answer of each other member when it comes: for one who need not wait for all. */
+  onAnswer?(outcome: MemberOutcome): void;
 }
 
 export interface EngineLogger {
@@ -90,6 +100,13 @@ export interface Engine {
   /** Resolves when it has been passed on to every member; each gets it through its host's `deliver`. */
   publish(topic: string, data: unknown): Promise<void>;
   members(): Promise<Member[]>;
+  /**
+   * How every member does, as the broker's Rust side sees it, the dead included. Rejects with ERR_AGENT_NO_PRIMARY when
+   * nobody has answered within `timeout` ms.
+   */
+  standings(timeout: number): Promise<Standing[]>;
+  /** For how long (ms) this process has known no primary; 0 while it knows one. */
+  readonly leaderlessFor: number;
   explain(): Explanation;
   /** The application is stopping: give up being primary, take no calls any more, go on making them. */
   handOver(): Promise<void>;

@@ -40,7 +40,9 @@ export class Gathering {
 
   /** The answer of another member. */
   answer(member: Member, status: number, body: Encoded): void {
-    this.#outcomes.push({ member, ...this.#read(member, status, body) });
+    const outcome = { member, ...this.#read(member, status, body) };
+    this.#outcomes.push(outcome);
+    this.options.onAnswer?.(outcome);
   }
 
   /** No further answer comes. */

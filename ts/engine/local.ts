@@ -12,7 +12,8 @@ import { isInspected, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import { Answers } from './answers';
-import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost } from './engine';
+import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Standing } from './engine';
+import { forgetGoodbye, sayGoodbyeAtExit } from './goodbye';
 import { IncomingCalls } from './incoming';
 import { Lanes } from './lanes';
 import type { IncomingParcel, Notice } from './notice';
@@ -55,6 +56,8 @@ export class LocalEngine implements Engine {
   #id = 0;
   #joinedAt = 0;
   #primaryReady = false;
+  /** Since when there has been no primary, of the monotonic clock; 0 while there is one. */
+  #leaderlessSince = performance.now();
   /** The tenure that this process leads, or is taking over; 0 while it does not. */
   #leads = 0;
   /** The native agent was told that this process does not lead any more. */
@@ -90,7 +93,7 @@ export class LocalEngine implements Engine {
     this.#incoming = new IncomingCalls(host, config);
     this.#requests = new Requests(config, why, hold);
     this.#answers = new Answers(host, config.maxPayload);
-    this.#questions = new Questions(request => this.#agent.listMembers(request), why, hold);
+    this.#questions = new Questions(() => this.#agent, why, hold);
     this.#agent = new NativeAgent(
       {
         group: decision.group,
@@ -106,12 +109,15 @@ export class LocalEngine implements Engine {
         maxPayload: config.maxPayload,
         maxHeld: config.maxPendingBytes,
         maxSilence: config.primary.maxBlocked,
+        maxLag: config.health.maxLag,
+        forgetDead: config.health.forgetDead,
         killFrozen: config.primary.onFrozen === 'kill',
         protocols,
       },
       this.#takeSoon,
     );
     this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
+    sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
   }
 
@@ -210,6 +216,17 @@ export class LocalEngine implements Engine {
     return this.#questions.members(this.config.readyTimeout);
   }
 
+  async standings(timeout: number): Promise<Standing[]> {
+    if (this.#closed) {
+      throw closedError('not-sent');
+    }
+    return this.#questions.standings(timeout);
+  }
+
+  get leaderlessFor(): number {
+    return this.#leaderlessSince && performance.now() - this.#leaderlessSince;
+  }
+
   explain(): Explanation {
     const { deployment, reasons } = this.decision;
     const role = this.#closed ? undefined : this.role;
@@ -280,6 +297,7 @@ export class LocalEngine implements Engine {
     this.#holdProcess(1);
     this.#agent.leave();
     await this.#ended;
+    forgetGoodbye(this.#agent);
     clearInterval(this.#keepAlive);
     this.#endTenure('this process has left its group');
     this.role = undefined;
@@ -293,7 +311,10 @@ export class LocalEngine implements Engine {
    * runs one in the same turn, so that a flood of calls would keep timers and sockets waiting for seconds.
    */
   readonly #takeSoon = (): void => {
-    setImmediate(this.#take);
+    // Now: other immediates may come first, and what they do is no part of the turn that was asked for.
+    if (this.#agent.woken()) {
+      setImmediate(this.#take);
+    }
   };
 
   readonly #take = (): void => {
@@ -379,6 +400,9 @@ export class LocalEngine implements Engine {
       case 'members':
         this.#questions.answerMembers(notice.request, notice.members);
         break;
+      case 'health':
+        this.#questions.answerHealth(notice.request, notice.members);
+        break;
       case 'parcel':
         this.#receive(notice.parcel, body ?? 'null');
         break;
@@ -422,6 +446,7 @@ export class LocalEngine implements Engine {
   #enter(id: number): void {
     this.#id = id;
     this.#joinedAt = Date.now();
+    this.#leaderlessSince = 0;
     this.#others.clear();
   }
 
@@ -473,6 +498,7 @@ export class LocalEngine implements Engine {
   #loseLeader(written: number, taken: number | null): void {
     this.#endTenure('another process is primary, or is about to be');
     this.#leads = 0;
+    this.#leaderlessSince ||= performance.now();
     this.#primary = undefined;
     this.#primaryReady = false;
     this.#incoming.suspend();

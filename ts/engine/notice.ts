@@ -1,6 +1,6 @@
 /** What the Rust side tells, as `src/notice.rs` and `src/ipc/parcel.rs` write it. */
 import type { Member } from '../interface';
-import type { Carrier } from './engine';
+import type { Carrier, Standing } from './engine';
 
 export type Notice =
   /** With a body when the previous primary has left a state. */
@@ -26,6 +26,7 @@ export type Notice =
   | { type: 'member-left'; member: Member }
   | { type: 'member-state'; id: number; state: Member['state'] }
   | { type: 'members'; request: number; members: Member[] }
+  | { type: 'health'; request: number; members: Standing[] }
   /** With a body. */
   | { type: 'parcel'; parcel: IncomingParcel }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; message: string }

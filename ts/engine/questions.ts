@@ -1,6 +1,8 @@
 /** Questions about the group itself: who is in it, and is there a primary that answers? */
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
+import type { NativeAgent } from '../native';
+import type { Standing } from './engine';
 import { closedError } from './outgoing';
 
 interface Question<T> {
@@ -11,11 +13,12 @@ interface Question<T> {
 export class Questions {
   #request = 0;
   readonly #forMembers = new Map<number, Question<Member[]>>();
+  readonly #forHealth = new Map<number, Question<Standing[]>>();
   readonly #forReadiness = new Set<Question<void>>();
 
   constructor(
     /** Asks the Rust side; the answer comes with the same number. */
-    private readonly listMembers: (request: number) => void,
+    private readonly agent: () => Pick<NativeAgent, 'listMembers' | 'askHealth'>,
     /** Says why there is no primary, for one who has waited in vain. */
     private readonly whyWaiting: () => string,
     /** A question keeps the process alive. */
@@ -26,8 +29,17 @@ export class Questions {
     return this.#ask('members()', timeout, question => {
       const request = ++this.#request;
       this.#forMembers.set(request, question);
-      this.listMembers(request);
+      this.agent().listMembers(request);
       return () => this.#forMembers.delete(request);
+    });
+  }
+
+  standings(timeout: number): Promise<Standing[]> {
+    return this.#ask('health', timeout, question => {
+      const request = ++this.#request;
+      this.#forHealth.set(request, question);
+      this.agent().askHealth(request);
+      return () => this.#forHealth.delete(request);
     });
   }
 
@@ -43,6 +55,10 @@ export class Questions {
     this.#forMembers.get(request)?.resolve(members);
   }
 
+  answerHealth(request: number, members: Standing[]): void {
+    this.#forHealth.get(request)?.resolve(members);
+  }
+
   becomeReady(): void {
     for (const question of this.#forReadiness) {
       question.resolve();
@@ -52,12 +68,15 @@ export class Questions {
   /** They were asked of a primary that is gone. */
   askAgain(): void {
     for (const request of this.#forMembers.keys()) {
-      this.listMembers(request);
+      this.agent().listMembers(request);
+    }
+    for (const request of this.#forHealth.keys()) {
+      this.agent().askHealth(request);
     }
   }
 
   close(): void {
-    for (const question of [...this.#forMembers.values(), ...this.#forReadiness]) {
+    for (const question of [...this.#forMembers.values(), ...this.#forHealth.values(), ...this.#forReadiness]) {
       question.reject(closedError('not-sent'));
     }
   }

@@ -7,13 +7,14 @@ import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
-import type { Engine, EngineGatherOptions, EngineHost } from './engine';
+import type { Engine, EngineGatherOptions, EngineHost, Standing } from './engine';
 
 export class StandaloneEngine implements Engine {
   readonly group: string;
   readonly events = new EventEmitter<AgentEvents>();
   role: Role | undefined;
   epoch = 0;
+  readonly leaderlessFor = 0;
   readonly #decision: Decision;
   readonly #config: ResolvedConfig;
   readonly #host: EngineHost;
@@ -77,6 +78,12 @@ export class StandaloneEngine implements Engine {
   async members(): Promise<Member[]> {
     this.#refuseWhenClosed();
     return [this.self];
+  }
+
+  async standings(): Promise<Standing[]> {
+    this.#refuseWhenClosed();
+    const member = this.self;
+    return [{ member, state: member.state === 'ready' ? 'ok' : member.state, since: this.#joinedAt }];
   }
 
   /** There is no lane, so nothing is encoded: `own` runs with what the caller has. */

@@ -9,7 +9,7 @@ import { snapshot } from '../copy';
 import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
-import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Invocation } from './engine';
+import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Invocation, Standing } from './engine';
 import { meetThreads } from './threads';
 
 type Join = (decision: Decision, host: EngineHost) => Engine;
@@ -95,6 +95,15 @@ export class UpgradingEngine implements Engine {
   async members(): Promise<Member[]> {
     await this.#upgrade;
     return this.#joined().members();
+  }
+
+  async standings(timeout: number): Promise<Standing[]> {
+    await this.#upgrade;
+    return this.#joined().standings(timeout);
+  }
+
+  get leaderlessFor(): number {
+    return this.#current.leaderlessFor;
   }
 
   explain(): Explanation {

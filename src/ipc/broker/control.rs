@@ -11,11 +11,13 @@ use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
 use crate::ipc::connection::{Connection, Incoming, Outward};
 use crate::ipc::frame::Kind;
-use crate::ipc::message::{MemberInfo, Message, Speaks};
+use crate::ipc::health::Vitals;
+use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::{outbox, Outbox, Outgoing, WeakOutbox};
 use crate::ipc::parcel::Parcel;
 use crate::role::MemberId;
 use crate::time::now_ms;
+use crate::watch::silence::Silence;
 
 /// Bounds of how often a member may want to hear of us.
 const BEAT_MS: std::ops::RangeInclusive<u64> = 20..=60_000;
@@ -45,13 +47,15 @@ impl Broker {
         let (id, welcome) = self.enter(member, protocol, max_payload, outbox.clone());
         let _left = Leaving { broker: self, id };
         connection.send(&welcome, self.epoch).await?;
-        let wanted = beat_ms.unwrap_or(millis(self.beat)).clamp(*BEAT_MS.start(), *BEAT_MS.end());
+        let wanted = beat_ms.unwrap_or(millis(self.limits.beat())).clamp(*BEAT_MS.start(), *BEAT_MS.end());
         let (incoming, outward) = connection.halves();
         // The roster has the other end: when it turns the member out, what is queued is still written.
         let beats = self.beat_to(outbox.downgrade(), Duration::from_millis(wanted));
         drop(outbox);
         let mut hearing = std::pin::pin!(self.hear(id, incoming));
         tokio::select! {
+            // First: its goodbye may still be unread when the end of its call lane has taken it off the roster.
+            biased;
             outcome = &mut hearing => outcome,
             outcome = self.tell(id, outgoing, outward) => match outcome {
                 Ok(()) => Ok(()),
@@ -69,16 +73,9 @@ impl Broker {
             if frame.kind == Kind::Parcel {
                 let (parcel, body) = Parcel::from_frame(frame)?;
                 self.hear_parcel(id, parcel, body).await?;
-                self.note_heard(id);
             } else {
                 self.listen_to(id, &Message::from_frame(&frame)?)?;
             }
-        }
-    }
-
-    fn note_heard(&self, id: MemberId) {
-        if let Some(entry) = self.roster().members.get_mut(&id) {
-            entry.heard_at = Instant::now();
         }
     }
 
@@ -99,9 +96,8 @@ impl Broker {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            let lag_ms = self.roster().primary.lag_ms;
             // Whatever else waits to be written is a sign of life as well.
-            outbox.send_if_idle(|| Message::Beat { lag_ms }.to_bytes(self.epoch).into());
+            outbox.send_if_idle(|| self.beat().to_bytes(self.epoch).into());
         }
     }
 
@@ -118,19 +114,24 @@ impl Broker {
         info.id = id;
         info.role = "worker".into();
         info.joined_at = now_ms();
+        roster.deaths.welcome(&info);
         let token = token();
         let welcome = Message::Welcome {
             protocol,
-            beat_ms: Some(millis(self.beat)),
+            beat_ms: Some(millis(self.limits.beat())),
             id,
             epoch: self.epoch,
             primary: roster.primary.clone(),
             token: token.clone(),
             max_payload: self.context.max_payload,
+            members: roster.everybody().chain([&info]).cloned().collect(),
+            dead: roster.dead().to_vec(),
         };
         self.context.inbox.tell(Notice::MemberJoined { member: info.clone() });
         self.broadcast(&mut roster, Some(id), &Message::Joined { member: info.clone() });
         let entry = Entry {
+            vitals: Vitals::new(info.state, info.joined_at),
+            silence: Silence::new(self.limits.beat(), Instant::now()),
             info,
             token,
             max_payload,
@@ -151,26 +152,35 @@ impl Broker {
             Message::State { state, .. } => {
                 if let Some(entry) = roster.members.get_mut(&id) {
                     entry.info.state = *state;
+                    entry.vitals.note(*state, now_ms());
+                } else if *state == MemberState::Leaving {
+                    roster.deaths.forgive(id);
                 }
                 self.context.inbox.tell(Notice::MemberState { id, state: *state });
                 self.broadcast(&mut roster, Some(id), &Message::State { id, state: *state });
                 Ok(())
             }
-            Message::Beat { lag_ms } => {
-                if let Some(entry) = roster.members.get_mut(&id) {
-                    entry.info.lag_ms = *lag_ms;
-                }
+            Message::Beat { lag_ms, is_stuck, .. } => {
+                drop(roster);
+                self.note_lag(id, *lag_ms, *is_stuck);
                 Ok(())
             }
             Message::ListMembers { request } => {
                 drop(roster);
-                let answer = Message::Members { request: *request, members: self.members() };
-                let bytes = answer.to_bytes(self.epoch).into();
-                let sender = self.roster().members.get(&id).map(|entry| entry.outbox.clone());
-                sender.map_or(Ok(()), |outbox| outbox.try_send(bytes).map_err(|_| AgentError::Disconnected))
+                self.answer_question(id, &Message::Members { request: *request, members: self.members() })
+            }
+            Message::AskHealth { request } => {
+                drop(roster);
+                self.answer_question(id, &Message::Health { request: *request, members: self.standings() })
             }
             other => Err(AgentError::BadFrame(format!("{other:?} from a member"))),
         }
+    }
+
+    fn answer_question(&self, id: MemberId, answer: &Message) -> Result<()> {
+        let sender = self.roster().members.get(&id).map(|entry| entry.outbox.clone());
+        let bytes = answer.to_bytes(self.epoch).into();
+        sender.map_or(Ok(()), |outbox| outbox.try_send(bytes).map_err(|_| AgentError::Disconnected))
     }
 
     fn has_said_bye(&self, id: MemberId) -> bool {

@@ -44,7 +44,7 @@ impl Broker {
         let publishes = matches!(parcel, Parcel::Publish { .. });
         self.route(from, parcel, body)?;
         if publishes {
-            self.let_read().await;
+            self.let_read(from).await;
         }
         Ok(())
     }
@@ -193,10 +193,12 @@ impl Broker {
 
     /// Waits while members that read have much to read still: who publishes must not be faster than they are. One that
     /// does not read is waited for a moment, once, and then not any more until it reads again.
-    async fn let_read(&self) {
+    async fn let_read(&self, publisher: MemberId) {
         let mut waits = BTreeMap::new();
         while self.is_anybody_reading(&mut waits) {
             tokio::time::sleep(Duration::from_millis(5)).await;
+            // It is we who don't listen.
+            self.note_heard(publisher);
         }
     }
 

@@ -1,0 +1,311 @@
+//! Members that are gone without having said that they would leave. A broker remembers them until the group is complete
+//! again, or for a while; followers keep its list, and who else was there, for when they lead. No I/O.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ipc::health::{Condition, Standing};
+use crate::ipc::message::{MemberInfo, MemberState, Message};
+use crate::role::MemberId;
+
+/// How long the members of a tenure may take to join the next one, before they are taken for dead.
+const REJOIN_MS: u64 = 2_000;
+/// How many of the dead are remembered.
+const MOST: usize = 64;
+
+/// A member that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Death {
+    /// Who.
+    pub member: MemberInfo,
+    /// Since when, in ms since 1970.
+    pub since: u64,
+    /// How many members there were before.
+    pub before: usize,
+}
+
+/// What a follower that becomes primary knows of the tenure before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Legacy {
+    /// Who is dead already.
+    pub dead: Vec<Death>,
+    /// Who is expected to join again.
+    pub expected: Vec<MemberInfo>,
+    /// How many members there were, this one included, that have not said that they leave.
+    pub before: usize,
+}
+
+/// The dead of a group, kept by its broker.
+#[derive(Debug)]
+pub struct Deaths {
+    dead: Vec<Death>,
+    expected: Vec<MemberInfo>,
+    before: usize,
+    began: u64,
+    forget_ms: u64,
+}
+
+impl Deaths {
+    /// Begins with what is left of the tenure before. The dead are forgotten after `forget`.
+    #[must_use]
+    pub fn new(legacy: Legacy, forget: Duration, now_ms: u64) -> Self {
+        let forget_ms = u64::try_from(forget.as_millis()).unwrap_or(u64::MAX);
+        let Legacy { dead, expected, before } = legacy;
+        Self { dead, expected, before, began: now_ms, forget_ms }
+    }
+
+    /// One of `before` members is gone.
+    pub fn add(&mut self, member: MemberInfo, before: usize, now_ms: u64) {
+        self.push(Death { member, since: now_ms, before });
+    }
+
+    /// `id` has said that it leaves, which was read after its connection had ended.
+    pub fn forgive(&mut self, id: MemberId) {
+        self.dead.retain(|death| death.member.id != id);
+    }
+
+    /// Somebody has joined: it is not dead, or not any more.
+    pub fn welcome(&mut self, member: &MemberInfo) {
+        self.dead.retain(|death| !is_same(&death.member, member));
+        self.expected.retain(|expected| !is_same(expected, member));
+    }
+
+    /// Who is dead, when `alive` members are there now.
+    pub fn now(&mut self, alive: usize, now_ms: u64) -> &[Death] {
+        if now_ms >= self.began.saturating_add(REJOIN_MS) {
+            for member in std::mem::take(&mut self.expected) {
+                self.push(Death { member, since: self.began, before: self.before });
+            }
+        }
+        let forget_ms = self.forget_ms;
+        self.dead.retain(|death| alive < death.before && now_ms < death.since.saturating_add(forget_ms));
+        &self.dead
+    }
+
+    fn push(&mut self, death: Death) {
+        if self.dead.len() == MOST {
+            self.dead.remove(0);
+        }
+        self.dead.push(death);
+    }
+}
+
+/// Whether a primary that has said that its tenure ends dies with it.
+#[derive(Clone, Copy, Debug)]
+struct Died(bool);
+
+/// What a follower knows of its group.
+#[derive(Clone, Debug)]
+pub struct Known {
+    primary: MemberInfo,
+    me: MemberId,
+    members: BTreeMap<MemberId, MemberInfo>,
+    dead: Vec<Death>,
+    /// Since when the primary has said nothing, in ms since 1970.
+    silent_since: Option<u64>,
+    /// What it was asked, and has not answered.
+    asked: Vec<u32>,
+    /// It has said that its tenure ends, and whether it dies.
+    bye: Option<Died>,
+}
+
+impl Known {
+    /// What it was told when it joined. `me` is its own id.
+    #[must_use]
+    pub fn new(primary: MemberInfo, me: MemberId, members: Vec<MemberInfo>, dead: Vec<Death>) -> Self {
+        let members =
+            members.into_iter().filter(|each| each.id != primary.id).map(|each| (each.id, each)).collect();
+        Self { primary, me, members, dead, silent_since: None, asked: Vec::new(), bye: None }
+    }
+
+    /// What the primary says on.
+    pub fn hear(&mut self, message: &Message) {
+        match message {
+            Message::Joined { member } => {
+                self.members.insert(member.id, member.clone());
+            }
+            // Behind its last word members leave its tenure, not the group.
+            Message::Left { member } if self.bye.is_none() => {
+                self.members.remove(&member.id);
+            }
+            Message::State { id, state } => {
+                if *id == self.primary.id {
+                    self.primary.state = *state;
+                } else if let Some(member) = self.members.get_mut(id) {
+                    member.state = *state;
+                }
+            }
+            Message::Beat { lag_ms, dead, .. } => {
+                self.primary.lag_ms = *lag_ms;
+                self.dead.clone_from(dead);
+            }
+            Message::Health { request, .. } => self.asked.retain(|asked| asked != request),
+            Message::Bye { died, .. } => self.bye = Some(Died(*died)),
+            _ => {}
+        }
+    }
+
+    /// The primary says nothing, or is heard again. Gives back the questions that it is not going to answer soon.
+    pub fn set_silent(&mut self, since: Option<u64>) -> Vec<u32> {
+        self.silent_since = since;
+        if since.is_some() {
+            std::mem::take(&mut self.asked)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The primary is asked how the group does.
+    pub fn ask(&mut self, request: u32) {
+        self.asked.push(request);
+    }
+
+    /// While the primary is frozen, and can't answer: how the group does, as far as is known here.
+    #[must_use]
+    pub fn without_primary(&self) -> Option<Vec<Standing>> {
+        let since = self.silent_since?;
+        let frozen = Standing { member: self.primary.clone(), state: Condition::Frozen, since };
+        let others = self.members.values().map(|member| {
+            let state = match member.state {
+                MemberState::Starting => Condition::Starting,
+                MemberState::Ready => Condition::Ok,
+                MemberState::Leaving => Condition::Leaving,
+            };
+            Standing { member: member.clone(), state, since: member.joined_at }
+        });
+        Some(std::iter::once(frozen).chain(others).chain(self.dead.iter().map(Standing::from)).collect())
+    }
+
+    /// What is left when the tenure has ended.
+    #[must_use]
+    pub fn legacy(self, now_ms: u64) -> Legacy {
+        let is_staying = |member: &MemberInfo| member.state != MemberState::Leaving;
+        let is_lost = self.bye.is_none_or(|Died(died)| died) && is_staying(&self.primary);
+        let before = usize::from(is_lost) + self.members.values().filter(|member| is_staying(member)).count();
+        let mut dead = self.dead;
+        if is_lost {
+            dead.push(Death { member: self.primary, since: now_ms, before });
+        }
+        let me = self.me;
+        let expected =
+            self.members.into_values().filter(|member| member.id != me && is_staying(member)).collect();
+        Legacy { dead, expected, before }
+    }
+}
+
+impl From<&Death> for Standing {
+    fn from(death: &Death) -> Self {
+        Self { member: death.member.clone(), state: Condition::Dead, since: death.since }
+    }
+}
+
+/// Ids are of one tenure; a process is the same in all.
+fn is_same(one: &MemberInfo, other: &MemberInfo) -> bool {
+    (one.pid, one.thread_id, one.started_at) == (other.pid, other.thread_id, other.started_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: u32) -> MemberInfo {
+        MemberInfo {
+            id: MemberId(id),
+            pid: id + 100,
+            thread_id: 0,
+            role: "worker".into(),
+            deployment: "configured".into(),
+            state: MemberState::Ready,
+            joined_at: 0,
+            started_at: 0,
+            version: "0.0.0".into(),
+            candidate: true,
+            lag_ms: 0,
+        }
+    }
+
+    fn deaths(legacy: Legacy) -> Deaths {
+        Deaths::new(legacy, Duration::from_secs(60), 0)
+    }
+
+    fn pids(dead: &[Death]) -> Vec<u32> {
+        dead.iter().map(|death| death.member.pid).collect()
+    }
+
+    #[test]
+    fn the_dead_are_remembered_until_there_are_as_many_members_as_before() {
+        let mut deaths = deaths(Legacy::default());
+        deaths.add(member(2), 4, 10);
+        deaths.add(member(3), 3, 20);
+        assert_eq!(pids(deaths.now(2, 20)), [102, 103]);
+        deaths.welcome(&member(5));
+        assert_eq!(pids(deaths.now(3, 30)), [102]);
+        deaths.welcome(&member(6));
+        assert_eq!(pids(deaths.now(4, 40)), [0; 0]);
+        assert_eq!(pids(deaths.now(1, 50)), [0; 0]);
+    }
+
+    #[test]
+    fn the_dead_are_forgotten_after_a_while() {
+        let mut deaths = deaths(Legacy::default());
+        deaths.add(member(2), 4, 10);
+        assert_eq!(pids(deaths.now(3, 60_009)), [102]);
+        assert_eq!(pids(deaths.now(3, 60_010)), [0; 0]);
+    }
+
+    #[test]
+    fn who_joins_again_or_has_said_that_it_leaves_is_not_dead() {
+        let mut deaths = deaths(Legacy::default());
+        deaths.add(member(2), 4, 10);
+        deaths.add(member(3), 4, 10);
+        // The same process, with a new id.
+        deaths.welcome(&MemberInfo { id: MemberId(9), ..member(2) });
+        deaths.forgive(MemberId(3));
+        assert_eq!(pids(deaths.now(2, 20)), [0; 0]);
+    }
+
+    #[test]
+    fn a_primary_that_dies_is_dead_for_the_next_one_and_so_are_those_who_do_not_join_again() {
+        let all = vec![member(1), member(2), member(3), member(4)];
+        let mut known = Known::new(member(1), MemberId(2), all, Vec::new());
+        known.hear(&Message::Joined { member: member(5) });
+        known.hear(&Message::Joined { member: member(6) });
+        known.hear(&Message::State { id: MemberId(6), state: MemberState::Leaving });
+        let dead = vec![Death { member: member(8), since: 0, before: 9 }];
+        known.hear(&Message::Beat { lag_ms: 0, is_stuck: false, dead });
+        let legacy = known.legacy(500);
+        assert_eq!(legacy.before, 5);
+        let mut deaths = deaths(legacy);
+        deaths.welcome(&member(3));
+        deaths.welcome(&member(4));
+        assert_eq!(pids(deaths.now(3, 1_999)), [108, 101]);
+        assert_eq!(pids(deaths.now(3, 2_000)), [108, 101, 105]);
+        assert_eq!(pids(deaths.now(5, 2_000)), [108]);
+    }
+
+    #[test]
+    fn a_primary_that_said_that_it_goes_is_not_dead() {
+        let mut known = Known::new(member(1), MemberId(2), vec![member(1), member(2)], Vec::new());
+        known.hear(&Message::Bye { taken: 0, died: false });
+        assert_eq!(known.legacy(5), Legacy { dead: vec![], expected: vec![], before: 1 });
+    }
+
+    #[test]
+    fn who_can_not_ask_its_primary_says_what_it_knows() {
+        let all = vec![member(1), member(2), member(3)];
+        let mut known = Known::new(member(1), MemberId(2), all, Vec::new());
+        assert_eq!(known.without_primary(), None);
+        known.ask(1);
+        known.ask(2);
+        known.hear(&Message::Health { request: 1, members: Vec::new() });
+        assert_eq!(known.set_silent(Some(77)), [2]);
+        assert_eq!(known.set_silent(Some(77)), [0; 0]);
+        let standings = known.without_primary().unwrap_or_default();
+        let said: Vec<_> = standings.iter().map(|each| (each.member.id.0, each.state)).collect();
+        assert_eq!(said, [(1, Condition::Frozen), (2, Condition::Ok), (3, Condition::Ok)]);
+        assert_eq!(standings[0].since, 77);
+    }
+}

@@ -1,0 +1,127 @@
+//! How the members of a group do, as its broker sees them. No I/O.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ipc::message::{MemberInfo, MemberState};
+
+/// How a member does. Its own checks are JavaScript's, and not in here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Its own start-up has not finished: an event loop that loads an application is silent for long.
+    Starting,
+    /// It runs.
+    Ok,
+    /// Its event loop is silent for longer than it should be.
+    Stuck,
+    /// Its whole process is.
+    Frozen,
+    /// It is stopping.
+    Leaving,
+    /// It is gone, and has not said that it would leave.
+    Dead,
+}
+
+/// One member, and how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Who.
+    pub member: MemberInfo,
+    /// How it does.
+    pub state: Condition,
+    /// Since when, in ms since 1970.
+    pub since: u64,
+}
+
+/// What is seen of one member.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals {
+    is_stuck: bool,
+    is_frozen: bool,
+    condition: Condition,
+    since: u64,
+}
+
+impl Vitals {
+    /// Of a member that has just come.
+    #[must_use]
+    pub fn new(state: MemberState, now_ms: u64) -> Self {
+        let mut vitals =
+            Self { is_stuck: false, is_frozen: false, condition: Condition::Starting, since: now_ms };
+        vitals.note(state, now_ms);
+        vitals
+    }
+
+    /// Its state has changed.
+    pub fn note(&mut self, state: MemberState, since: u64) {
+        let condition = match state {
+            MemberState::Starting => Condition::Starting,
+            MemberState::Leaving => Condition::Leaving,
+            MemberState::Ready if self.is_frozen => Condition::Frozen,
+            MemberState::Ready if self.is_stuck => Condition::Stuck,
+            MemberState::Ready => Condition::Ok,
+        };
+        if condition != self.condition {
+            self.condition = condition;
+            self.since = since;
+        }
+    }
+
+    /// Its event loop is stuck, or turns again, since then.
+    pub fn set_stuck(&mut self, is_stuck: bool, state: MemberState, since: u64) {
+        self.is_stuck = is_stuck;
+        self.note(state, since);
+    }
+
+    /// Its process is frozen, or runs again, since then.
+    pub fn set_frozen(&mut self, is_frozen: bool, state: MemberState, since: u64) {
+        self.is_frozen = is_frozen;
+        self.note(state, since);
+    }
+
+    /// Whether its process is frozen.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.is_frozen
+    }
+
+    /// Whether its event loop is stuck.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.is_stuck
+    }
+
+    /// How `member`, whose vitals these are, does.
+    #[must_use]
+    pub fn standing(&self, member: MemberInfo) -> Standing {
+        Standing { member, state: self.condition, since: self.since }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_starting_or_leaving_is_neither_stuck_nor_frozen() {
+        let mut vitals = Vitals::new(MemberState::Starting, 1);
+        vitals.set_stuck(true, MemberState::Starting, 5);
+        assert_eq!((vitals.condition, vitals.since), (Condition::Starting, 1));
+        vitals.note(MemberState::Ready, 7);
+        assert_eq!((vitals.condition, vitals.since), (Condition::Stuck, 7));
+        vitals.set_frozen(true, MemberState::Ready, 8);
+        assert_eq!((vitals.condition, vitals.since), (Condition::Frozen, 8));
+        vitals.note(MemberState::Leaving, 9);
+        assert_eq!(vitals.condition, Condition::Leaving);
+    }
+
+    #[test]
+    fn what_does_not_change_keeps_its_time() {
+        let mut vitals = Vitals::new(MemberState::Ready, 1);
+        vitals.set_stuck(true, MemberState::Ready, 5);
+        vitals.set_stuck(true, MemberState::Ready, 6);
+        assert_eq!((vitals.condition, vitals.since), (Condition::Stuck, 5));
+        vitals.set_stuck(false, MemberState::Ready, 9);
+        assert_eq!((vitals.condition, vitals.since), (Condition::Ok, 9));
+    }
+}

@@ -1,0 +1,123 @@
+//! Is the own event loop stuck? Looks at it often enough to say so soon after a limit has passed, and no sooner.
+//!
+//! A silence is measured from a question that the event loop has not answered, so it never looks longer than it was,
+//! and at the most one [`LOOK`] shorter.
+
+use std::time::{Duration, Instant};
+
+use crate::inbox::Inbox;
+use crate::watch::event_loop::Watch;
+
+/// How often to look: half of the time within which a stuck event loop is to be reported.
+const LOOK: Duration = Duration::from_millis(50);
+/// One of so many looks lets JavaScript tell whether a debugger is attached.
+const LOOKS: u32 = 20;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Lag {
+    watch: Watch,
+    limit: Duration,
+    silence: Duration,
+    is_stuck: bool,
+    looks: u32,
+    last_look: Instant,
+}
+
+/// Whether something else is to be said than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It turns, or it is stuck, as before.
+    Same,
+    /// It is stuck from now on, or turns again.
+    Changed,
+}
+
+impl Lag {
+    /// Begins at `now`; an event loop is stuck that has been silent for `limit`.
+    #[must_use]
+    pub fn new(limit: Duration, now: Instant) -> Self {
+        let watch = Watch::new(LOOK);
+        Self { watch, limit, silence: Duration::ZERO, is_stuck: false, looks: 0, last_look: now }
+    }
+
+    /// One look at `now`.
+    pub fn look(&mut self, inbox: &Inbox, now: Instant) -> Verdict {
+        self.last_look = now;
+        let silence = inbox.look(&mut self.watch, now, self.looks.is_multiple_of(LOOKS));
+        self.looks = self.looks.wrapping_add(1);
+        self.silence = silence;
+        let is_stuck = silence >= self.limit && !inbox.event_loop().is_inspected();
+        let verdict = if is_stuck == self.is_stuck { Verdict::Same } else { Verdict::Changed };
+        self.is_stuck = is_stuck;
+        verdict
+    }
+
+    /// When to look next: soon, and at the very moment at which it would be stuck.
+    #[must_use]
+    pub fn next_look(&self) -> Instant {
+        let left = self.limit.saturating_sub(self.silence);
+        let crossing = !self.silence.is_zero() && !left.is_zero() && left < LOOK;
+        self.last_look + if crossing { left } else { LOOK }
+    }
+
+    /// For how long the event loop was silent at the last look.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.silence
+    }
+
+    /// Whether it was stuck at the last look. Never while a debugger may hold it.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.is_stuck
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    /// Looks from `from` on, whenever it is time to, until `until`; when the verdict changed.
+    fn changes(lag: &mut Lag, inbox: &Inbox, until: Instant, turns: bool) -> Vec<(Instant, bool)> {
+        let mut changed = Vec::new();
+        loop {
+            let now = lag.next_look();
+            if now > until {
+                return changed;
+            }
+            if lag.look(inbox, now) == Verdict::Changed {
+                changed.push((now, lag.is_stuck()));
+            }
+            if turns {
+                inbox.event_loop().turned();
+            }
+        }
+    }
+
+    #[test]
+    fn a_loop_is_stuck_when_the_limit_has_passed_and_not_before() {
+        let (inbox, began) = (Inbox::new(|| {}), Instant::now());
+        let mut lag = Lag::new(LIMIT, began);
+        assert_eq!(changes(&mut lag, &inbox, began + Duration::from_secs(3), true), []);
+        let began = began + Duration::from_secs(3);
+        let found = changes(&mut lag, &inbox, began + Duration::from_secs(3), false);
+        assert_eq!(found.len(), 1);
+        let (at, is_stuck) = found[0];
+        assert!(is_stuck && at >= began + LIMIT && at <= began + LIMIT + LOOK, "{:?}", at - began);
+        inbox.event_loop().turned();
+        let found = changes(&mut lag, &inbox, began + Duration::from_secs(4), true);
+        assert!(matches!(found[..], [(_, false)]), "{found:?}");
+    }
+
+    #[test]
+    fn a_loop_that_a_debugger_may_hold_is_never_stuck() {
+        let (inbox, began) = (Inbox::new(|| {}), Instant::now());
+        inbox.event_loop().set_inspected(true);
+        let mut lag = Lag::new(LIMIT, began);
+        assert_eq!(changes(&mut lag, &inbox, began + Duration::from_secs(5), false), []);
+        assert!(lag.silence() > LIMIT * 2);
+    }
+}
