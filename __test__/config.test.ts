@@ -44,6 +44,12 @@ describe('the configuration', () => {
   });
 
   it.each([
+    ['health', { maxLag: 99 }, 'processAgent.health.maxLag is 99; it must be a whole number of milliseconds from 100'],
+    ['health', { maxlag: 500 }, 'Did you mean processAgent.health.maxLag?'],
+    ['health', { policy: 'most' }, `processAgent.health.policy is "most"; it must be 'all', 'quorum' or a function.`],
+    ['health', { group: 1 }, 'processAgent.health.group is 1; it must be true or false.'],
+    ['health', { minMembers: 1.5 }, 'processAgent.health.minMembers is 1.5;'],
+    ['health', false, 'processAgent.health is false; it must be an object.'],
     ['group', '', 'processAgent.group is "";'],
     ['group', 'two words', 'processAgent.group is "two words"; it must be 1 to 100 characters'],
     ['group', 'ü', 'processAgent.group'],

@@ -1,5 +1,6 @@
 import { ApplicationContext, Configuration, Destroy, Init } from '@midwayjs/core';
-import { beforeEggCloses, type ApplicationContext as Container, onStartFailure } from './midway';
+import { NAMESPACE } from './health/namespace';
+import { beforeEggCloses, type ApplicationContext as Container, onStartFailure, registerHealthCheck } from './midway';
 import { membershipOf, state } from './state';
 
 /**
@@ -7,7 +8,7 @@ import { membershipOf, state } from './state';
  * so that every role is known when the application's own code starts.
  */
 @Configuration({
-  namespace: 'process-agent',
+  namespace: NAMESPACE,
   importConfigs: [
     {
       default: {
@@ -31,6 +32,7 @@ export class ProcessAgentConfiguration {
   // application it is about: its container is what they are given.
 
   async onReady(container: Container, app?: unknown): Promise<void> {
+    registerHealthCheck(container, NAMESPACE, () => this.onHealthCheck(container));
     beforeEggCloses(app, async () => {
       await this.onStop(container);
       await membershipOf(container).close();
@@ -39,6 +41,11 @@ export class ProcessAgentConfiguration {
 
   async onServerReady(container: Container): Promise<void> {
     membershipOf(container).markReady();
+  }
+
+  /** Speaks for the other members: what this process says of itself, Midway asks its other configurations. */
+  async onHealthCheck(container: Container): Promise<{ status: boolean; reason?: string }> {
+    return membershipOf(container).othersHealth();
   }
 
   async onStop(container: Container): Promise<void> {

@@ -26,11 +26,11 @@ type Entry = CallTarget & Names;
 
 /**
  * What the names of other things than `@RunInPrimary()` methods begin with, so that none is ever taken for another:
- * handlers, `@RunInAll()` methods, and methods of classes for `inAll()`.
+ * handlers, `@RunInAll()` methods, methods of classes for `inAll()`, and what this package asks for itself.
  */
-export const PREFIX = { handler: '#', all: '*', inAll: '&' } as const;
+export const PREFIX = { handler: '#', all: '*', inAll: '&', own: '!' } as const;
 
-const RESERVED = /^[#*&]/;
+const RESERVED = /^[#*&!]/;
 
 export class WireNames {
   readonly #container: ApplicationContext;

@@ -13,8 +13,14 @@ export type {
   Deployment,
   Explanation,
   GatherOptions,
+  GroupHealth,
+  HealthCheckResult,
+  HealthConfig,
+  HealthPolicy,
+  HealthVerdict,
   InAll,
   Member,
+  MemberHealth,
   MemberOutcome,
   PrimaryConfig,
   ProcessAgentConfig,
@@ -24,5 +30,6 @@ export type {
   TransferHooks,
 } from './interface';
 export { ProcessAgentService } from './service/processAgent.service';
+export { ProcessHealthService } from './service/processHealth.service';
 
 announceToWorkers();

@@ -12,11 +12,15 @@ import { createEngine } from './engine';
 import type { Engine, EngineHost, EngineLogger, Invocation } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
-import type { AgentEvents, Member, TransferHooks } from './interface';
+import { OwnChecks } from './health/checks';
+import { CHECKS, GroupCheck } from './health/group-check';
+import { NAMESPACE } from './health/namespace';
+import type { AgentEvents, GroupHealth, Member, TransferHooks } from './interface';
 import {
   type ApplicationContext,
   beforeDestroyed,
   configurationOf,
+  healthChecksOf,
   isDevelopment,
   loggerOf,
   onObjectCreated,
@@ -46,6 +50,8 @@ export class Membership implements EngineHost {
   readonly targets: Targets;
   readonly topics: Topics;
   readonly transfers: Transfers;
+  /** This process's own health checks. */
+  readonly checks: OwnChecks;
   phase: 'new' | 'starting' | 'live' | 'closed' = 'new';
   /** Settles when the start has succeeded or failed. */
   started: Promise<void> | undefined;
@@ -62,17 +68,23 @@ export class Membership implements EngineHost {
   /** When a stop that has begun must have come to its end; ms since 1970. */
   #leaveBy = 0;
   #endMeeting: (() => void) | undefined;
-  readonly #container: ApplicationContext;
+  readonly #groupCheck = new GroupCheck(this);
 
-  constructor(container: ApplicationContext) {
-    this.#container = container;
+  constructor(readonly container: ApplicationContext) {
+    this.checks = new OwnChecks(() => healthChecksOf(container, NAMESPACE));
     this.logger = loggerOf(container);
     this.targets = new Targets(container);
+    this.targets.own.set(CHECKS, timeout => this.checks.run(timeout as number));
     this.topics = new Topics(this.logger);
     this.transfers = new Transfers(this.logger, () => ({
-      takeOver: this.config?.readyTimeout ?? DEFAULTS.readyTimeout,
-      giveUp: this.config?.stopTimeout ?? DEFAULTS.stopTimeout,
+      takeOver: this.settings.readyTimeout,
+      giveUp: this.settings.stopTimeout,
     }));
+  }
+
+  /** The configuration, or what it is before it was read. */
+  get settings(): ResolvedConfig {
+    return this.config ?? (DEFAULTS as ResolvedConfig);
   }
 
   /** The engine, once started. Throws `ERR_AGENT_NOT_STARTED` or `ERR_AGENT_CLOSED`. */
@@ -118,6 +130,25 @@ export class Membership implements EngineHost {
   markReady(): void {
     if (this.phase === 'live') {
       this.#engine?.markReady();
+    }
+  }
+
+  /** Everything that is known of the group's health. */
+  groupHealth(): Promise<GroupHealth> {
+    return this.#groupCheck.look({ ownChecks: true, untilFailure: false });
+  }
+
+  /** What Midway's own health check of this process is to say of the others. Never rejects. */
+  async othersHealth(): Promise<{ status: boolean; reason?: string }> {
+    // Before the start nobody can be asked, after the end nobody needs to be.
+    if (this.phase !== 'live' || !this.settings.health.group || this.#isAlone()) {
+      return { status: true };
+    }
+    try {
+      const { status, reason } = await this.#groupCheck.look({ ownChecks: false, untilFailure: true });
+      return status ? { status } : { status, reason };
+    } catch (error) {
+      return { status: false, reason: `the group's health can't be told: ${(error as Error)?.message ?? error}` };
     }
   }
 
@@ -174,14 +205,14 @@ export class Membership implements EngineHost {
 
   async #start(): Promise<void> {
     try {
-      this.config = resolveConfig(configurationOf(this.#container));
+      this.config = resolveConfig(configurationOf(this.container));
       this.targets.read();
       this.decision = this.#decide();
-      this.#beStrict(this.config.strictCopy ?? (isDevelopment(this.#container) ? 'warn' : 'off'));
+      this.#beStrict(this.config.strictCopy ?? (isDevelopment(this.container) ? 'warn' : 'off'));
       this.phase = 'starting';
       state.memberships.push(this);
-      beforeDestroyed(this.#container, () => this.#drain());
-      onObjectCreated(this.#container, instance => {
+      beforeDestroyed(this.container, () => this.#drain());
+      onObjectCreated(this.container, instance => {
         if (isDecorated(instance)) {
           attach(instance, this);
         }
@@ -265,6 +296,10 @@ export class Membership implements EngineHost {
         `It is application number ${this.#ordinal} of this process, and applications do not share a group.`,
       ],
     };
+  }
+
+  #isAlone(): boolean {
+    return this.engine.explain().deployment === 'standalone';
   }
 
   #beStrict(mode: 'off' | 'warn' | 'error'): void {

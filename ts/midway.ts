@@ -8,6 +8,7 @@ import {
   MidwayConfigService,
   MidwayEnvironmentService,
   MidwayFrameworkService,
+  MidwayHealthService,
   MidwayInformationService,
   MidwayLifeCycleService,
   MidwayLoggerService,
@@ -186,6 +187,60 @@ export function beforeDestroyed(container: ApplicationContext, listener: () => P
     await listener();
     await stop.call(container);
   };
+}
+
+/** One `onHealthCheck` that Midway has registered. */
+export interface HealthCheck {
+  /** Of its configuration. */
+  namespace: string;
+  /** Calls it as Midway does. May throw, or return a promise. */
+  run(abortController: AbortController, timeout: number): unknown;
+}
+
+/** Midway's own service for health checks, with what its types hide. */
+interface HealthService {
+  healthCheckTimeout: number;
+  healthCheckMethods: { item: (...args: unknown[]) => unknown; meta: { namespace: string } }[];
+  /** From version 4 on. */
+  frameworkService?: unknown;
+}
+
+function healthServiceOf(container: ApplicationContext): HealthService {
+  return container.get(MidwayHealthService) as unknown as HealthService;
+}
+
+/** How long (ms) one check may take (`core.healthCheckTimeout`). */
+export function healthTimeoutOf(container: ApplicationContext): number {
+  return healthServiceOf(container).healthCheckTimeout;
+}
+
+/** The checks that are registered, except those of a namespace. */
+export function healthChecksOf(container: ApplicationContext, except: string): HealthCheck[] {
+  const service = healthServiceOf(container);
+  const isFirst = service.frameworkService === undefined;
+  return service.healthCheckMethods
+    .filter(({ meta }) => meta.namespace !== except)
+    .map(({ item, meta }) => ({
+      namespace: meta.namespace,
+      run: (abortController, timeout) =>
+        isFirst ? item(container) : item(container, mainAppOf(container), { abortController, timeout }),
+    }));
+}
+
+/** egg never looks for health checks; Midway's service runs one there when it is told of it. */
+export function registerHealthCheck(
+  container: ApplicationContext,
+  namespace: string,
+  item: () => Promise<{ status: boolean; reason?: string }>,
+): void {
+  const { healthCheckMethods } = healthServiceOf(container);
+  if (!healthCheckMethods.some(({ meta }) => meta.namespace === namespace)) {
+    healthCheckMethods.push({ item, meta: { namespace } });
+  }
+}
+
+function mainAppOf(container: ApplicationContext): unknown {
+  return container.get(MidwayFrameworkService).getMainApp();
 }
 
 /** egg never calls a component's `onStop`; it has a hook of its own. */

@@ -2,6 +2,7 @@
 import { runForAll } from './all';
 import { ClassNames } from './class-names';
 import type { DecoratedMethod } from './decorator/registry';
+import { ProcessAgentError } from './errors';
 import { Handlers } from './handlers';
 import { PREFIX, WireNames } from './identity';
 import { type ApplicationContext, type BoundClass, instanceOf } from './midway';
@@ -9,6 +10,8 @@ import { type ApplicationContext, type BoundClass, instanceOf } from './midway';
 export class Targets {
   readonly handlers = new Handlers();
   readonly classes: ClassNames;
+  /** What this package asks of all members itself, by whole names. */
+  readonly own = new Map<string, (...args: unknown[]) => unknown>();
   readonly #container: ApplicationContext;
   readonly #singletons = new Map<string, object>();
   #names: WireNames | undefined;
@@ -32,6 +35,8 @@ export class Targets {
     switch (name[0]) {
       case PREFIX.handler:
         return this.handlers.run(name.slice(PREFIX.handler.length), args);
+      case PREFIX.own:
+        return this.#runOwn(name, args);
       case PREFIX.inAll: {
         const { bound, key } = this.classes.resolve(name);
         return this.#on(bound, instance => (instance as Record<string, (...args: unknown[]) => unknown>)[key](...args));
@@ -42,6 +47,15 @@ export class Targets {
         return singleton ? original(method, singleton, args) : this.#on(bound, each => original(method, each, args));
       }
     }
+  }
+
+  #runOwn(name: string, args: unknown[]): unknown {
+    const run = this.own.get(name);
+    if (!run) {
+      const message = `Pid ${process.pid} does not know ${name}: another version of this package runs there.`;
+      throw new ProcessAgentError('ERR_AGENT_UNKNOWN_METHOD', message, { outcome: 'not-sent' });
+    }
+    return run(...args);
   }
 
   clear(): void {

@@ -19,8 +19,8 @@ export interface PrimaryMethodDecorator {
 
 const RULES: Record<keyof RunInPrimaryOptions, OptionRule> = {
   name: {
-    allowed: "a string of 1 to 200 characters that does not begin with '#', '*' or '&'",
-    test: value => typeof value === 'string' && /^[^#*&]/.test(value) && value.length <= 200,
+    allowed: "a string of 1 to 200 characters that does not begin with '#', '*', '&' or '!'",
+    test: value => typeof value === 'string' && /^[^#*&!]/.test(value) && value.length <= 200,
   },
   timeout: TIMEOUT,
   idempotent: BOOLEAN,

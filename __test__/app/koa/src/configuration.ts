@@ -2,6 +2,7 @@ import * as core from '@midwayjs/core';
 import { Configuration, type IMidwayContainer } from '@midwayjs/core';
 import * as koa from '@midwayjs/koa';
 import * as processAgent from '@midwayjs/process-agent';
+import { block, onHealthCheck } from './health';
 import { EverywhereService } from './service/everywhere';
 import { LedgerService } from './service/ledger';
 import { TenureService } from './service/tenure';
@@ -28,11 +29,17 @@ const detector = CommonJSFileDetector ? { detector: new CommonJSFileDetector() a
 })
 export class MainConfiguration {
   async onReady(container: IMidwayContainer, app: koa.Application) {
+    // A start that keeps the event loop for long, as loading a large application does.
+    block(Number(process.env.START_BLOCK ?? 0));
     app.useMiddleware(onlyWhoIsMeant);
     // In every process, whether it is asked for anything or not: these answer questions and listen to news.
     for (const service of [EverywhereService, LedgerService, TenureService, WatchedService, WorkloadService]) {
       await container.getAsync(service as never);
     }
+  }
+
+  async onHealthCheck() {
+    return onHealthCheck();
   }
 
   async onStop(container: IMidwayContainer) {
