@@ -6,6 +6,7 @@ const { setup } = require('./setup');
 const { pack } = require('./pack');
 const { project } = require('./projects');
 const { askUntil, get } = require('./demo/requests');
+const { untilHealth } = require('./demo/health');
 const { startManager } = require('./demo/manager');
 const { startPm2 } = require('./demo/pm2');
 
@@ -23,6 +24,7 @@ async function main() {
     await eachCountsForItself(app);
     await onePrimaryCountsForAll(app);
     await theNextOneCountsOn(app);
+    await everyoneSpeaksForAll(app);
     await theNextOneTakesOver(app);
     console.log('All of this was true.');
   } catch (error) {
@@ -82,14 +84,33 @@ async function theNextOneCountsOn(app) {
   await requests(app, '/count-for-all', 3);
 }
 
+async function everyoneSpeaksForAll(app) {
+  console.log('4. Health: every process speaks for all of them.\n');
+  const pids = (await get(app.port, '/health/group')).members.map(({ member }) => member.pid);
+  await untilHealth(app, pids, { status: 200 });
+  const { answeredBy: stuck } = await get(app.port, '/hang?ms=3000');
+  const began = Date.now();
+  console.log(`\n   GET /hang   answered by ${stuck}, which runs while (true) {} from now on\n`);
+  const others = pids.filter(pid => pid !== stuck);
+  const reasons = await untilHealth(app, others, { status: 503, because: stuck });
+  check(reasons.size === others.length, 'not everybody has noticed');
+  console.log(`\n   Known to all ${Date.now() - began} ms after it began (processAgent.health.maxLag is 1000).\n`);
+  await untilHealth(app, pids, { status: 200 });
+  console.log('\n   It goes on, and all is well again.\n');
+}
+
 async function theNextOneTakesOver(app) {
   const { countedBy: old } = await get(app.port, '/count-for-all');
   const { epoch } = await get(app.port, '/whoami');
-  console.log(`4. The primary dies: kill -9 ${old}\n`);
+  console.log(`5. The primary dies: kill -9 ${old}\n`);
   const killed = Date.now();
   process.kill(old, 'SIGKILL');
+  const told = untilHealth(app, 1, { status: 503, because: old });
   await askUntil(app, '/count-for-all', answers => answers.length > 0 && answers.at(-1).countedBy !== old);
   console.log(`   The next primary answers after ${Date.now() - killed} ms.\n`);
+  // Until it is replaced, or for processAgent.health.forgetDead.
+  await told;
+  console.log('');
   const answers = await requests(app, '/count-for-all', 6);
   const counters = pidsOf(answers, 'countedBy');
   check(counters.length === 1 && counters[0] !== old, 'not exactly one other process counts');

@@ -1,8 +1,17 @@
 const http = require('node:http');
 const net = require('node:net');
 
-/** One GET on a connection of its own, so that each may land on another process. */
-function get(port, path, timeout = 10_000) {
+/** One GET on a connection of its own, so that each may land on another process. Any other answer than 200 is a failure. */
+async function get(port, path, timeout = 10_000) {
+  const { status, body } = await answerOf(port, path, timeout);
+  if (status !== 200) {
+    throw new Error(`GET ${path} answered ${status}: ${body}`);
+  }
+  return JSON.parse(body);
+}
+
+/** The same, and any answer will do. */
+function answerOf(port, path, timeout = 10_000) {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port, path, agent: false, headers: { connection: 'close' }, timeout };
     const request = http.get(options, response => {
@@ -11,13 +20,7 @@ function get(port, path, timeout = 10_000) {
       response.on('data', piece => {
         body += piece;
       });
-      response.on('end', () => {
-        if (response.statusCode === 200) {
-          resolve(JSON.parse(body));
-        } else {
-          reject(new Error(`GET ${path} answered ${response.statusCode}: ${body}`));
-        }
-      });
+      response.on('end', () => resolve({ status: response.statusCode, body }));
       response.on('error', reject);
     });
     request.on('timeout', () => request.destroy(new Error(`GET ${path} had no answer for ${timeout} ms`)));
@@ -61,4 +64,4 @@ function freePort() {
   });
 }
 
-module.exports = { askUntil, freePort, get };
+module.exports = { answerOf, askUntil, freePort, get };
