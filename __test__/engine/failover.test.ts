@@ -175,7 +175,7 @@ test('late replies of a primary that was relieved settle nothing', async () => {
 
 test('a busy primary that turns its event loop is left alone', async () => {
   const { primary, workers } = await processes.group(1, impatient);
-  await workers[0].run('flood', 200, 'spin', [1]);
+  await workers[0].run('flood', 50, 'spin', [1]);
   await workers[0].call('after', 2500);
   expect((await primary.run<{ role: string }>('role')).role).toBe('primary');
   expect(workers[0].told.some(told => told.type === 'primary')).toBe(false);
