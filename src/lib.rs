@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod ipc;
 pub mod log;
 pub mod membership;
+pub mod metrics;
 pub mod notice;
 pub mod role;
 pub mod time;
