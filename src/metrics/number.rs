@@ -13,7 +13,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Appends a number.
 pub fn write(out: &mut Vec<u8>, value: f64) {
-    if value.abs() < EXACT && value.trunc() == value {
+    if value.abs() < EXACT && value.fract() == 0.0 {
         #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
         write_whole(out, value as i64);
     } else if value.is_nan() {

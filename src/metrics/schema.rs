@@ -89,6 +89,17 @@ impl Definition {
         Ok(Self { name, help, kind, aggregator, series })
     }
 
+    /// Of series that were checked before.
+    pub(super) fn known(
+        name: &str,
+        help: &str,
+        kind: Kind,
+        aggregator: Aggregator,
+        series: Vec<Series>,
+    ) -> Self {
+        Self { name: name.to_owned(), help: help.to_owned(), kind, aggregator, series }
+    }
+
     /// The family's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -129,7 +129,7 @@ fn read_exemplars(text: &[u8], columns: usize) -> Result<Vec<(usize, Exemplar)>>
 /// A whole number that a double can hold exactly.
 fn whole(number: f64) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and in range")]
-    (number.trunc() == number && (0.0..9_007_199_254_740_992.0).contains(&number)).then_some(number as u64)
+    (number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number)).then_some(number as u64)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use crate::metrics::model::{Exemplar, Family, Kind, Labels, Series, Suffix};
+use crate::metrics::model::{Exemplar, Family, Kind, Labels, Suffix};
 use crate::metrics::number;
 
 /// A text format.
@@ -52,12 +52,14 @@ impl Format {
 
 /// What a line begins with: `name{a="1"` or `name`, to which a label may still be added.
 #[derive(Debug)]
-pub(super) struct Head {
+pub struct Head {
     start: Box<[u8]>,
     labelled: bool,
 }
 
 impl Head {
+    /// Of a series with these labels.
+    #[must_use]
     pub fn new(family: &str, kind: Kind, suffix: Suffix, labels: &Labels, format: Format) -> Self {
         let mut start = Vec::with_capacity(family.len() + 16 * labels.len() + 8);
         if format == Format::OpenMetrics && kind == Kind::Counter {
@@ -204,7 +206,7 @@ fn escape(text: &str, quotes: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::model::{Aggregator, Sample};
+    use crate::metrics::model::{Aggregator, Sample, Series};
 
     fn labels(of: &[(&str, &str)]) -> Labels {
         Labels::new(of.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()).unwrap()

@@ -11,7 +11,7 @@ use crate::metrics::write::{takes_exemplar, Format};
 #[derive(Debug)]
 pub struct Families {
     format: Format,
-    families: Vec<Entry>,
+    entries: Vec<Entry>,
     /// By the name that HELP and TYPE give.
     names: HashMap<String, usize>,
     seen: HashSet<(usize, Vec<u8>)>,
@@ -35,12 +35,12 @@ enum Word {
 
 impl Families {
     pub fn new(format: Format) -> Self {
-        Self { format, families: Vec::new(), names: HashMap::new(), seen: HashSet::new() }
+        Self { format, entries: Vec::new(), names: HashMap::new(), seen: HashSet::new() }
     }
 
     pub fn help(&mut self, name: &str, text: String) -> Result<(), String> {
         let at = self.entry(name)?;
-        let entry = &mut self.families[at];
+        let entry = &mut self.entries[at];
         if entry.helped {
             return Err(format!("HELP of {name} comes twice"));
         }
@@ -64,7 +64,7 @@ impl Families {
             other => return Err(format!("{other:?} is no type")),
         };
         let at = self.entry(name)?;
-        let entry = &mut self.families[at];
+        let entry = &mut self.entries[at];
         if entry.word.is_some() {
             return Err(format!("TYPE of {name} comes twice"));
         }
@@ -80,20 +80,12 @@ impl Families {
         Ok(())
     }
 
-    pub fn unit(&mut self, name: &str, unit: &str) -> Result<(), String> {
-        if unit.is_empty() || name.ends_with(&format!("_{unit}")) {
-            Ok(())
-        } else {
-            Err(format!("{name} does not end with its unit {unit}"))
-        }
-    }
-
     pub fn add(&mut self, raw: RawSample) -> Result<(), String> {
         if self.seen.len() >= MAX_SERIES {
             return Err(format!("more than {MAX_SERIES} series"));
         }
         let (at, suffix) = self.place(raw.name)?;
-        let kind = self.families[at].family.kind;
+        let kind = self.entries[at].family.kind;
         if raw.exemplar.is_some() && !takes_exemplar(kind, suffix) {
             return Err(format!("{} can't have an exemplar", raw.name));
         }
@@ -102,14 +94,14 @@ impl Families {
         if !self.seen.insert((at, series.key())) {
             return Err(format!("this series of {} comes twice", raw.name));
         }
-        self.families[at].family.samples.push(Sample { series, value: raw.value, exemplar: raw.exemplar });
+        self.entries[at].family.samples.push(Sample { series, value: raw.value, exemplar: raw.exemplar });
         Ok(())
     }
 
     pub fn finish(self) -> Vec<Family> {
         let open = self.format == Format::OpenMetrics;
         let lowered = |entry: &Entry| matches!(entry.word, Some(Word::Info | Word::GaugeHistogram));
-        self.families
+        self.entries
             .into_iter()
             .filter(|entry| !(lowered(entry) && entry.family.samples.is_empty()))
             .map(|entry| {
@@ -126,7 +118,7 @@ impl Families {
     fn place(&mut self, name: &str) -> Result<(usize, Suffix), String> {
         let open = self.format == Format::OpenMetrics;
         if let Some(at) = self.names.get(name) {
-            match self.families[*at].word {
+            match self.entries[*at].word {
                 Some(Word::Of(Kind::Counter)) if open => {
                     return Err(format!("the series of counter {name} is called {name}_total"));
                 }
@@ -144,7 +136,7 @@ impl Families {
             ("_total", Suffix::Value),
         ] {
             let Some(at) = name.strip_suffix(text).and_then(|base| self.names.get(base)) else { continue };
-            let fits = match self.families[*at].word {
+            let fits = match self.entries[*at].word {
                 Some(Word::Of(Kind::Counter)) => open && matches!(text, "_total" | "_created"),
                 Some(Word::Of(Kind::Histogram)) => text != "_total" && (open || text != "_created"),
                 Some(Word::Of(Kind::Summary)) => {
@@ -158,9 +150,9 @@ impl Families {
         }
         let at = self.entry(name)?;
         if let Some(base) = name.strip_suffix("_info").and_then(|base| self.names.get(base)) {
-            if self.families[*base].word == Some(Word::Info) {
-                let help = self.families[*base].family.help.clone();
-                let family = &mut self.families[at].family;
+            if self.entries[*base].word == Some(Word::Info) {
+                let help = self.entries[*base].family.help.clone();
+                let family = &mut self.entries[at].family;
                 (family.kind, family.help) = (Kind::Gauge, help);
             }
         }
@@ -171,7 +163,7 @@ impl Families {
         if let Some(at) = self.names.get(name) {
             return Ok(*at);
         }
-        let at = self.families.len();
+        let at = self.entries.len();
         if at >= MAX_FAMILIES {
             return Err(format!("more than {MAX_FAMILIES} families"));
         }
@@ -182,7 +174,7 @@ impl Families {
             aggregator: Aggregator::Sum,
             samples: Vec::new(),
         };
-        self.families.push(Entry { family, word: None, helped: false });
+        self.entries.push(Entry { family, word: None, helped: false });
         self.names.insert(name.to_owned(), at);
         Ok(at)
     }

@@ -43,7 +43,10 @@ pub fn parse(text: &[u8], format: Format) -> Result<Vec<Family>> {
             Line::Nothing => {}
             Line::Help { name, text } => families.help(name, text).map_err(bad)?,
             Line::Type { name, word } => families.declare(name, word).map_err(bad)?,
-            Line::Unit { name, unit } => families.unit(name, unit).map_err(bad)?,
+            Line::Unit { name, unit } if unit.is_empty() || name.ends_with(&format!("_{unit}")) => {}
+            Line::Unit { name, unit } => {
+                return Err(bad(format!("{name} does not end with its unit {unit}")))
+            }
             Line::Sample(sample) => families.add(sample).map_err(bad)?,
         }
     }
