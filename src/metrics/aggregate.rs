@@ -15,16 +15,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::metrics::binding::Binding;
-use crate::metrics::catalog::{Catalog, RowId};
+use crate::metrics::catalog::{Catalog, RowId, Selection};
 use crate::metrics::error::{MetricsError, Result};
 use crate::metrics::limits::{MAX_GONE, MAX_MEMBERS, MAX_ROWS, MAX_TEXT};
 use crate::metrics::member::{Incarnation, Member};
+use crate::metrics::merge::process_label;
 use crate::metrics::parse::parse;
 use crate::metrics::schema::{Definition, Schema, SchemaId};
 use crate::metrics::snapshot::Snapshot;
 use crate::metrics::totals::Totals;
 use crate::metrics::write::Format;
 
+/// Characters of what was wrong with a member's message.
+const MAX_FAULT: usize = 500;
 /// When rows that nobody has are looked for, at the earliest.
 const FIRST_COMPACTION: usize = 4096;
 
@@ -117,7 +120,9 @@ impl Aggregate {
             }
             None => member.begin(binding),
         }
-        member.announced = None;
+        if member.announced == Some(snapshot.schema) {
+            member.announced = None;
+        }
         member.advance(snapshot, binding);
         Ok(Put::Taken)
     }
@@ -139,7 +144,8 @@ impl Aggregate {
     /// What came from a member could not be taken: reports say so until something can.
     pub fn blame(&mut self, who: Incarnation, fault: &MetricsError) {
         if let Some(member) = self.members.get_mut(&who) {
-            member.fault = Some(fault.to_string());
+            // It may quote what came.
+            member.fault = Some(fault.to_string().chars().take(MAX_FAULT).collect());
         }
     }
 
@@ -188,10 +194,10 @@ impl Aggregate {
                 adopted.put_schema(*who, binding.schema.clone())?;
             }
         }
-        let (definitions, rows) = self.catalog.definitions(|_| false, |row| self.totals.needs(row));
-        adopted.restore(&definitions, |totals, at, row| {
-            let shown = &mut totals.shown[row as usize];
-            *shown = shown.max(self.totals.shown[rows[at] as usize]);
+        let shown = self.catalog.select(|_| false, |row| self.totals.needs(row));
+        adopted.restore(&self.catalog.definitions(&shown), |totals, at, row| {
+            let held = &mut totals.shown[row as usize];
+            *held = held.max(self.totals.shown[shown.rows[at] as usize]);
         });
         *self = adopted;
         Ok(())
@@ -244,8 +250,7 @@ impl Aggregate {
                     member.come_back(&self.catalog, binding);
                 }
             }
-            let pid = who.pid;
-            let new = || Member { name: pid.to_string(), ..Member::default() };
+            let new = || Member { name: process_label(who), ..Member::default() };
             self.members.insert(who, member.unwrap_or_else(new));
         }
         let member = self.members.entry(who).or_default();
@@ -283,23 +288,24 @@ impl Aggregate {
     }
 
     fn compact(&mut self) {
-        let (definitions, rows) = self.definitions();
+        let needed = self.needed();
+        let definitions = self.catalog.definitions(&needed);
         self.catalog = Catalog::default();
         for binding in self.bindings.values_mut() {
             binding.rebind(&mut self.catalog);
         }
         let old = std::mem::take(&mut self.totals);
         self.restore(&definitions, |totals, at, row| {
-            totals.retained[row as usize] = old.retained[rows[at] as usize];
-            totals.shown[row as usize] = old.shown[rows[at] as usize];
+            totals.retained[row as usize] = old.retained[needed.rows[at] as usize];
+            totals.shown[row as usize] = old.shown[needed.rows[at] as usize];
         });
     }
 
     /// The families that anybody has, with the rows that have a total.
-    pub(super) fn definitions(&self) -> (Vec<Definition>, Vec<RowId>) {
+    pub(super) fn needed(&self) -> Selection {
         let used: HashSet<_> =
             self.bindings.values().flat_map(|binding| &binding.families).copied().collect();
-        self.catalog.definitions(|family| used.contains(&family), |row| self.totals.needs(row))
+        self.catalog.select(|family| used.contains(&family), |row| self.totals.needs(row))
     }
 
     /// Finds the rows of definitions, after all schemas, and says which is the n-th. What they say of help and

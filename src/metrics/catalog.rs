@@ -12,10 +12,11 @@
 
 use std::collections::HashMap;
 
-use crate::metrics::model::{Aggregator, Kind, Series, Suffix};
+use crate::metrics::model::{Series, Suffix};
+use crate::metrics::row::{Entry, Row};
 use crate::metrics::rule::Rule;
-use crate::metrics::schema::{Definition, Schema};
-use crate::metrics::write::{header, Format, Head};
+use crate::metrics::schema::{write_definition, Definition, Schema};
+use crate::metrics::wire::put_count;
 
 /// A row's number.
 pub type RowId = u32;
@@ -32,35 +33,12 @@ pub struct Catalog {
     generation: u64,
 }
 
-/// A family.
-#[derive(Debug)]
-pub struct Entry {
-    pub name: String,
-    pub kind: Kind,
-    pub help: String,
-    pub aggregator: Aggregator,
-    /// Its rows as they are written: series of one observation together, buckets in order.
-    pub order: Vec<RowId>,
-    headers: [Vec<u8>; 2],
-    rows: HashMap<Vec<u8>, RowId>,
-    groups: HashMap<Vec<u8>, u32>,
-    /// By group: its buckets, in order.
-    bounds: Vec<Vec<(f64, RowId)>>,
-}
-
-/// A series.
-#[derive(Debug)]
-pub struct Row {
-    pub family: FamilyId,
-    pub series: Series,
-    /// Which of its family's observations it belongs to.
-    pub group: u32,
-    /// Its place in its group: buckets or quantiles, sum, count, created.
-    part: u8,
-    bound: f64,
-    head: Head,
-    /// The head in OpenMetrics, where it is another.
-    open_head: Option<Head>,
+/// Some rows of some families.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// In order, with how many of `rows` are theirs.
+    families: Vec<(FamilyId, usize)>,
+    pub rows: Vec<RowId>,
 }
 
 impl Catalog {
@@ -126,23 +104,45 @@ impl Catalog {
         self.names.values().map(Vec::as_slice).filter(|families| families.len() > 1)
     }
 
-    /// The families that are wanted, with those of their rows that are, as definitions; and these rows, in order.
-    pub fn definitions(
-        &self,
-        wanted: impl Fn(FamilyId) -> bool,
-        wanted_row: impl Fn(RowId) -> bool,
-    ) -> (Vec<Definition>, Vec<RowId>) {
-        let (mut definitions, mut rows) = (Vec::new(), Vec::new());
+    /// The families that are wanted, with those of their rows that are; and all families of these rows.
+    pub fn select(&self, wanted: impl Fn(FamilyId) -> bool, wanted_row: impl Fn(RowId) -> bool) -> Selection {
+        let mut selection = Selection::default();
         for (id, family) in self.families() {
-            let own: Vec<_> = family.order.iter().copied().filter(|row| wanted_row(*row)).collect();
-            if wanted(id) || !own.is_empty() {
-                let series = own.iter().map(|row| self.row(*row).series.clone()).collect();
-                let (kind, aggregator) = (family.kind, family.aggregator);
-                definitions.push(Definition::known(&family.name, &family.help, kind, aggregator, series));
-                rows.extend(own);
+            let before = selection.rows.len();
+            selection.rows.extend(family.order.iter().copied().filter(|row| wanted_row(*row)));
+            let count = selection.rows.len() - before;
+            if wanted(id) || count > 0 {
+                selection.families.push((id, count));
             }
         }
-        (definitions, rows)
+        selection
+    }
+
+    /// A selection as definitions.
+    pub fn definitions(&self, of: &Selection) -> Vec<Definition> {
+        let of_family = |(family, rows): (&Entry, &[RowId])| {
+            let series = rows.iter().map(|row| self.row(*row).series.clone()).collect();
+            Definition::known(&family.name, &family.help, family.kind, family.aggregator, series)
+        };
+        self.parts(of).map(of_family).collect()
+    }
+
+    /// The same, as [`Definition::write`] writes them.
+    pub fn write(&self, of: &Selection, out: &mut Vec<u8>) {
+        put_count(out, of.families.len());
+        for (family, rows) in self.parts(of) {
+            let head = (family.name.as_str(), family.help.as_str(), family.kind, family.aggregator);
+            write_definition(out, head, rows.iter().map(|row| &self.row(*row).series));
+        }
+    }
+
+    fn parts<'a>(&'a self, of: &'a Selection) -> impl Iterator<Item = (&'a Entry, &'a [RowId])> + 'a {
+        let mut rest = of.rows.as_slice();
+        of.families.iter().map(move |(id, count)| {
+            let (rows, after) = rest.split_at((*count).min(rest.len()));
+            rest = after;
+            (self.family(*id), rows)
+        })
     }
 
     fn family_for(&mut self, definition: &Definition) -> FamilyId {
@@ -161,145 +161,36 @@ impl Catalog {
 
     fn redefine(&mut self, id: FamilyId, definition: &Definition) {
         let entry = &mut self.families[id as usize];
-        if entry.help == definition.help() && entry.aggregator == definition.aggregator() {
-            return;
+        if entry.redefine(definition) {
+            for row in &entry.order {
+                let suffix = self.rows[*row as usize].series.suffix();
+                self.rules[*row as usize] = Rule::of(entry.kind, suffix, entry.aggregator);
+            }
+            self.generation += 1;
         }
-        definition.help().clone_into(&mut entry.help);
-        entry.aggregator = definition.aggregator();
-        entry.headers = headers(definition);
-        for row in &entry.order {
-            let suffix = self.rows[*row as usize].series.suffix();
-            self.rules[*row as usize] = Rule::of(entry.kind, suffix, entry.aggregator);
-        }
-        self.generation += 1;
     }
 
     fn row_for(&mut self, family: FamilyId, series: &Series) -> RowId {
         let entry = &mut self.families[family as usize];
         let key = series.key();
-        if let Some(row) = entry.rows.get(&key) {
-            return *row;
+        if let Some(row) = entry.row(&key) {
+            return row;
         }
         let id = RowId::try_from(self.rows.len()).unwrap_or(RowId::MAX);
-        entry.rows.insert(key, id);
         let row = Row::new(family, entry, series);
-        if series.suffix() == Suffix::Bucket {
-            let bounds = &mut entry.bounds[row.group as usize];
-            let at = bounds.partition_point(|(bound, _)| *bound < row.bound);
-            bounds.insert(at, (row.bound, id));
-            self.generation += 1;
-        }
+        entry.add(key, id, &row);
         let rows = &self.rows;
         let at = entry.order.partition_point(|other| rows[*other as usize].place() <= row.place());
         entry.order.insert(at, id);
+        self.generation += u64::from(series.suffix() == Suffix::Bucket);
         self.rules.push(Rule::of(entry.kind, series.suffix(), entry.aggregator));
         self.rows.push(row);
         id
     }
 }
 
-impl Entry {
-    fn new(definition: &Definition) -> Self {
-        Self {
-            name: definition.name().to_owned(),
-            kind: definition.kind(),
-            help: definition.help().to_owned(),
-            aggregator: definition.aggregator(),
-            order: Vec::new(),
-            headers: headers(definition),
-            rows: HashMap::new(),
-            groups: HashMap::new(),
-            bounds: Vec::new(),
-        }
-    }
-
-    /// The lines HELP and TYPE.
-    pub fn header(&self, format: Format) -> &[u8] {
-        &self.headers[usize::from(format == Format::OpenMetrics)]
-    }
-
-    /// A group's buckets, in order.
-    pub fn bounds(&self, group: u32) -> &[(f64, RowId)] {
-        self.bounds.get(group as usize).map_or(&[], Vec::as_slice)
-    }
-
-    /// How many groups it has.
-    pub fn groups(&self) -> u32 {
-        u32::try_from(self.bounds.len()).unwrap_or(u32::MAX)
-    }
-}
-
-impl Row {
-    fn new(family: FamilyId, entry: &mut Entry, series: &Series) -> Self {
-        let (kind, suffix) = (entry.kind, series.suffix());
-        let inner = kind.inner_label(suffix);
-        let next = u32::try_from(entry.groups.len()).unwrap_or(u32::MAX);
-        let group = *entry.groups.entry(series.labels().key(inner)).or_insert(next);
-        if group == next {
-            entry.bounds.push(Vec::new());
-        }
-        let head = |format| Head::new(&entry.name, kind, suffix, series.labels(), format);
-        let differs = kind == Kind::Counter && (suffix == Suffix::Created || !entry.name.ends_with("_total"));
-        Self {
-            family,
-            series: series.clone(),
-            group,
-            part: match suffix {
-                Suffix::Value | Suffix::Bucket => 0,
-                Suffix::Sum => 1,
-                Suffix::Count => 2,
-                Suffix::Created => 3,
-            },
-            bound: series.bound(kind).unwrap_or_default(),
-            head: head(Format::Text),
-            open_head: differs.then(|| head(Format::OpenMetrics)),
-        }
-    }
-
-    /// What its line begins with.
-    pub fn head(&self, format: Format) -> &Head {
-        match &self.open_head {
-            Some(head) if format == Format::OpenMetrics => head,
-            _ => &self.head,
-        }
-    }
-
-    /// Sorts the rows of a family. Bounds are numbers, never NaN.
-    pub fn place(&self) -> (u32, u8, Bound) {
-        (self.group, self.part, Bound(self.bound))
-    }
-}
-
-/// A bound that can be sorted.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound(f64);
-
-impl PartialEq for Bound {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Bound {}
-
-impl PartialOrd for Bound {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Bound {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-fn headers(definition: &Definition) -> [Vec<u8>; 2] {
-    [Format::Text, Format::OpenMetrics]
-        .map(|format| header(definition.name(), definition.help(), definition.kind(), format))
-}
-
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -350,6 +241,9 @@ mod tests {
         catalog.bind(&schema(&text.replace(r#""help":"old""#, r#""help":"new","aggregator":"max""#)));
         assert_ne!(catalog.generation(), generation);
         assert_eq!(catalog.rule(0).op, crate::metrics::rule::Op::Greatest);
-        assert_eq!(catalog.family(0).header(Format::Text), b"# HELP a new\n# TYPE a gauge\n");
+        assert_eq!(
+            catalog.family(0).header(crate::metrics::write::Format::Text),
+            b"# HELP a new\n# TYPE a gauge\n"
+        );
     }
 }

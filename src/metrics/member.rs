@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::binding::Binding;
+use crate::metrics::binding::{Binding, Group};
 use crate::metrics::catalog::Catalog;
 use crate::metrics::model::Exemplar;
 use crate::metrics::schema::SchemaId;
@@ -85,8 +85,7 @@ impl Member {
                     values[column] = finite(self.values[column]);
                 }
             }
-            let fell = |column: &u32| values[*column as usize] < self.values[*column as usize];
-            if group.counts.iter().any(fell) {
+            if began_anew(group, &self.values, &values) {
                 self.carried.resize(values.len(), 0.0);
                 for column in group.columns() {
                     self.carried[column] += finite(self.values[column]);
@@ -107,9 +106,15 @@ impl Member {
         let columns: HashMap<_, _> =
             new.rows.iter().enumerate().map(|(column, row)| (*row, column)).collect();
         let mut lost: Vec<bool> = old.rows.iter().map(|row| !columns.contains_key(row)).collect();
+        let mut sizes = HashMap::new();
+        for group in &new.groups {
+            let size = group.columns().count();
+            sizes.extend(group.columns().map(|column| (new.rows[column], size)));
+        }
         for group in &old.groups {
             // A histogram whose buckets have changed was made anew.
-            if group.columns().any(|column| lost[column]) {
+            let size = group.columns().count();
+            if group.columns().any(|column| sizes.get(&old.rows[column]) != Some(&size)) {
                 group.columns().for_each(|column| lost[column] = true);
             }
         }
@@ -172,6 +177,19 @@ impl Member {
             }
         }
     }
+}
+
+/// Some count has fallen, or a sum has changed though nothing was observed. That a sum falls says nothing by itself:
+/// something negative may have been observed.
+fn began_anew(group: &Group, old: &[f64], new: &[f64]) -> bool {
+    let mut observed = false;
+    for column in group.counts.iter().map(|column| *column as usize) {
+        if new[column] < old[column] {
+            return true;
+        }
+        observed |= new[column] > old[column];
+    }
+    !observed && group.sums.iter().map(|column| *column as usize).any(|column| new[column] < old[column])
 }
 
 fn finite(value: f64) -> f64 {

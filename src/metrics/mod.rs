@@ -3,7 +3,7 @@
 //! * [`model`]: families, series, values, exemplars. [`own`]: those that the agent measures itself.
 //! * [`schema`], [`snapshot`]: how a member sends them: names once, numbers often.
 //! * [`parse`], [`mod@write`]: the two text formats.
-//! * `catalog`, `binding`: a schema's series among all that the group has. `rule`: how values become one.
+//! * `catalog`, `row`, `binding`: a schema's series among all that the group has. `rule`, `merge`: how values become one.
 //! * `totals`, `member`: nothing goes backwards, whoever dies or begins anew.
 //! * [`aggregate`] owns all of that for a group; [`render`] makes an answer of it, `state` bytes for the next primary.
 //!
@@ -23,17 +23,20 @@ mod catalog;
 pub mod error;
 pub mod limits;
 mod member;
+mod merge;
 pub mod model;
 mod number;
 pub mod own;
 pub mod parse;
 pub mod render;
+mod row;
 mod rule;
 pub mod schema;
 mod schema_json;
 pub mod snapshot;
 mod state;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::float_cmp, reason = "tests fail by panicking, and mean exact numbers")]
 mod tests;
 mod totals;
 mod wire;

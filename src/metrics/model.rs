@@ -294,6 +294,7 @@ fn is_name(name: &str, also: impl Fn(u8) -> bool) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -174,6 +174,7 @@ fn float(count: u64) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::metrics::schema::Schema;

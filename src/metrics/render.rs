@@ -16,10 +16,12 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::metrics::aggregate::Aggregate;
-use crate::metrics::binding::{Binding, Column};
-use crate::metrics::catalog::{Catalog, Entry, FamilyId, RowId};
+use crate::metrics::binding::Column;
+use crate::metrics::catalog::{Catalog, FamilyId, RowId};
 use crate::metrics::member::{Incarnation, Member};
+use crate::metrics::merge::{exemplars_of, merge, newest_exemplars, process_label, tell_apart, Part};
 use crate::metrics::model::{Aggregator, Exemplar, Family, Labels};
+use crate::metrics::row::Entry;
 use crate::metrics::rule::{Cell, Op};
 use crate::metrics::write::{
     begin_family, finish, open_name, takes_exemplar, write_family, write_label, write_value, Format, Head,
@@ -67,29 +69,21 @@ pub struct Rendered {
     pub problems: Vec<Problem>,
 }
 
-/// What is known of a member whose numbers count.
-struct Part<'a> {
-    who: Incarnation,
-    member: &'a Member,
-    binding: &'a Binding,
-    /// Empty where none are written.
-    exemplars: HashMap<Column, &'a Exemplar>,
-}
-
 impl Aggregate {
     /// All members' metrics, and `own` ones of the caller behind them. It needs `&mut` because what was shown once is
     /// never shown smaller again.
     pub fn render(&mut self, format: Format, options: Options, own: &[Family]) -> Rendered {
-        let parts: Vec<_> = self
+        let mut parts: Vec<_> = self
             .members
             .iter()
             .filter_map(|(who, member)| {
                 let binding = self.bindings.get(&member.schema?)?;
                 let exemplars =
                     if format == Format::OpenMetrics { exemplars_of(member) } else { HashMap::new() };
-                Some(Part { who: *who, member, binding, exemplars })
+                Some(Part { who: *who, member, name: String::new(), binding, exemplars })
             })
             .collect();
+        tell_apart(&mut parts, GONE);
         let mut problems = faults(&self.members);
         let present = self.present(&parts, own, &mut problems);
         let mut cells = self.totals.retained.clone();
@@ -189,51 +183,6 @@ impl Aggregate {
     }
 }
 
-/// Adds everybody's numbers to what was retained.
-fn merge(catalog: &Catalog, parts: &[Part], cells: &mut [Cell]) {
-    let rules = catalog.rules();
-    for (cell, rule) in cells.iter_mut().zip(rules) {
-        if !rule.stays {
-            *cell = Cell::default();
-        }
-    }
-    for part in parts {
-        let values = part.member.counts();
-        let mut take = |row: RowId, column: usize| {
-            let at = part.member.changed.get(column).copied().unwrap_or_default();
-            cells[row as usize].take(rules[row as usize].op, values[column], at);
-        };
-        for (column, row) in part.binding.rows.iter().enumerate() {
-            take(*row, column);
-        }
-        for (column, row) in &part.binding.fills {
-            take(*row, *column as usize);
-        }
-    }
-}
-
-fn exemplars_of(member: &Member) -> HashMap<Column, &Exemplar> {
-    member
-        .exemplars
-        .iter()
-        .filter_map(|(column, exemplar)| Some((Column::try_from(*column).ok()?, exemplar)))
-        .collect()
-}
-
-fn newest_exemplars<'a>(parts: &[Part<'a>]) -> HashMap<RowId, &'a Exemplar> {
-    let mut newest: HashMap<RowId, &Exemplar> = HashMap::new();
-    for part in parts {
-        for (column, exemplar) in &part.exemplars {
-            let Some(row) = part.binding.rows.get(*column as usize) else { continue };
-            let held = newest.entry(*row).or_insert(exemplar);
-            if exemplar.timestamp >= held.timestamp {
-                *held = exemplar;
-            }
-        }
-    }
-    newest
-}
-
 fn faults<'a>(members: impl IntoIterator<Item = (&'a Incarnation, &'a Member)>) -> Vec<Problem> {
     let of = |(_, member): (&Incarnation, &Member)| {
         let reason = member.fault.clone()?;
@@ -304,11 +253,9 @@ impl FamilyText<'_> {
 
     fn label(&self, part: &Part) -> (&'static str, String) {
         if self.options.members_apart {
-            ("member", part.member.name.clone())
-        } else if (part.who.thread, part.who.application) == (0, 0) {
-            ("pid", part.who.pid.to_string())
+            ("member", part.name.clone())
         } else {
-            ("pid", format!("{}-{}-{}", part.who.pid, part.who.thread, part.who.application))
+            ("pid", process_label(part.who))
         }
     }
 

@@ -119,6 +119,7 @@ impl Cell {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact numbers are meant")]
 mod tests {
     use super::*;
 

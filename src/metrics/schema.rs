@@ -131,19 +131,7 @@ impl Definition {
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        put_text(out, &self.name);
-        put_text(out, &self.help);
-        out.push(self.kind as u8);
-        out.push(self.aggregator as u8);
-        put_count(out, self.series.len());
-        for series in &self.series {
-            out.push(series.suffix() as u8);
-            put_count(out, series.labels().len());
-            for (name, value) in series.labels().iter() {
-                put_text(out, name);
-                put_text(out, value);
-            }
-        }
+        write_definition(out, (&self.name, &self.help, self.kind, self.aggregator), self.series.iter());
     }
 
     /// `None` where the bytes end too early, or mean nothing valid.
@@ -175,6 +163,27 @@ impl Definition {
             series.push(Series::new(kind, suffix, Labels::new(labels).ok()?).ok()?);
         }
         Self::new(name, help, kind, aggregator, series).ok()
+    }
+}
+
+/// Writes a family, given as name, help, kind and aggregator, and its series.
+pub(super) fn write_definition<'a>(
+    out: &mut Vec<u8>,
+    (name, help, kind, aggregator): (&str, &str, Kind, Aggregator),
+    series: impl ExactSizeIterator<Item = &'a Series>,
+) {
+    put_text(out, name);
+    put_text(out, help);
+    out.push(kind as u8);
+    out.push(aggregator as u8);
+    put_count(out, series.len());
+    for series in series {
+        out.push(series.suffix() as u8);
+        put_count(out, series.labels().len());
+        for (name, value) in series.labels().iter() {
+            put_text(out, name);
+            put_text(out, value);
+        }
     }
 }
 
@@ -277,6 +286,7 @@ impl Schema {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -302,7 +312,7 @@ mod tests {
     #[test]
     fn an_id_is_its_content() {
         let schema = Schema::from_json(TEXT).unwrap();
-        assert_eq!(schema.id(), Schema::from_json(&TEXT.replace("\n", " ")).unwrap().id());
+        assert_eq!(schema.id(), Schema::from_json(&TEXT.replace('\n', " ")).unwrap().id());
         assert_ne!(schema.id(), Schema::from_json(&TEXT.replace("Jobs", "jobs")).unwrap().id());
         assert_eq!(Schema::read(&mut Reader::new(schema.canonical())), Some(schema));
     }

@@ -11,9 +11,11 @@
 //! ```
 //!
 //! All little-endian. JavaScript makes it with one `Float64Array` over its own buffer (the header's four words are
-//! aligned, and stay the same but for two) and no BigInt for what changes. Deltas don't pay: measured in
-//! `examples/metrics.rs`, XOR with the last snapshot takes 500 numbers to an eighth of their 4 KB, but costs more
-//! time than 4 KB in a local socket, and every lost snapshot would need a way back.
+//! aligned, and stay the same but for two) and no BigInt for what changes.
+//!
+//! Deltas were measured (`tests/timing.rs`): XOR with the last snapshot takes 500 numbers, of which a tenth has changed,
+//! from 4000 to 173 bytes in half a microsecond. They are not used: a local socket takes either in one write, both ends
+//! would have to hold the last one, and whoever joins again or takes over would need a way back to a whole one.
 
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +135,7 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -36,12 +36,9 @@ impl Aggregate {
         for schema in schemas {
             out.extend_from_slice(schema.canonical());
         }
-        let (definitions, rows) = self.definitions();
-        put_count(&mut out, definitions.len());
-        for definition in &definitions {
-            definition.write(&mut out);
-        }
-        for row in rows {
+        let needed = self.needed();
+        self.catalog.write(&needed, &mut out);
+        for row in needed.rows {
             let (cell, shown) = (&self.totals.retained[row as usize], self.totals.shown[row as usize]);
             put_numbers(&mut out, &[cell.value, shown]);
             out.extend_from_slice(&cell.seen.to_le_bytes());

@@ -109,6 +109,11 @@ impl Totals {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and means exact numbers"
+)]
 mod tests {
     use super::*;
     use crate::metrics::schema::Schema;

@@ -204,6 +204,7 @@ fn escape(text: &str, quotes: bool) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::metrics::model::{Aggregator, Sample, Series};

@@ -57,6 +57,11 @@ pub fn parse(text: &[u8], format: Format) -> Result<Vec<Family>> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and means exact numbers"
+)]
 mod tests {
     use super::*;
     use crate::metrics::model::{Kind, Suffix};

@@ -107,6 +107,20 @@ fn a_label_of_the_users_own_is_out_of_the_way_of_ours() {
 }
 
 #[test]
+fn members_of_one_name_are_told_apart() {
+    let mut aggregate = Aggregate::new();
+    for (n, name) in [(1, "3"), (2, "3"), (3, "gone"), (4, "4")] {
+        put(&mut aggregate, process(n), COUNTER, 1, &[1.0]);
+        aggregate.join(process(n), name).unwrap();
+    }
+    let names = ["3-101-1", "3-102-2", "gone-103-3", "4"];
+    assert_eq!(
+        lines(&mut aggregate, APART),
+        names.map(|name| format!(r#"c_total{{x="a",member="{name}"}} 1"#))
+    );
+}
+
+#[test]
 fn buckets_that_differ_between_members_go_on_being_cumulative() {
     let histogram = |bounds: &str| {
         format!(

@@ -4,6 +4,7 @@ mod adopting;
 mod merging;
 mod never_falls;
 mod round_trips;
+mod timing;
 
 use crate::metrics::aggregate::{Aggregate, Put};
 use crate::metrics::member::Incarnation;
