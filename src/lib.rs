@@ -1,7 +1,8 @@
 //! The native side of `@midwayjs/process-agent`: this file is the surface that JavaScript sees, and nothing else.
 //!
 //! Below it: [`membership`] (the life of a member), [`role`] (group, lock, epoch), [`ipc`] (how members talk),
-//! [`watch`] (which of them stand still), [`inbox`] (what waits for JavaScript).
+//! [`watch`] (which of them stand still), [`metrics`] (one truth from all of them), [`inbox`] (what waits for
+//! JavaScript).
 
 pub mod agent;
 mod callback;
