@@ -82,7 +82,7 @@ export class Collector {
       try {
         const context = this.#contextOf(registry);
         for (const metric of registry.getMetricsAsArray()) {
-          this.#sourceOf(metric, context, sources);
+          this.#sourceOf(metric as Metric, context, sources);
         }
       } catch (error) {
         this.#problems.add('registry', `a registry is left out: ${reasonOf(error)}`);

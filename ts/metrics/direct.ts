@@ -9,6 +9,8 @@ import type { Entry, Metric, Observations } from './registry-types';
 export abstract class DirectReader {
   /** The labels that each entry had when it was described, without the registry's. */
   #labels: LabelTexts[] = [];
+  /** The objects that said so, or the same in other words. */
+  #said: Entry['labels'][] = [];
   #known: readonly Entry[] = [];
 
   protected constructor(
@@ -23,17 +25,20 @@ export abstract class DirectReader {
 
   /** Looks at what there is now: false when these are other series than those described. */
   look(): boolean {
-    const known = this.#known;
     const entries = this.entries();
     this.#known = entries;
     if (entries.length !== this.#labels.length) {
       return false;
     }
+    const said = this.#said;
     for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i];
-      // The same entry has the same labels: prom-client never changes them.
-      if (entry !== known[i] && !sameLabels(this.#labels[i], entry.labels)) {
-        return false;
+      const { labels } = entries[i];
+      // prom-client never changes such an object; a gauge gets a new one each time it is set, in 14 and 15.
+      if (labels !== said[i]) {
+        if (!sameLabels(this.#labels[i], labels)) {
+          return false;
+        }
+        said[i] = labels;
       }
     }
     return true;
@@ -52,6 +57,7 @@ export abstract class DirectReader {
       this.series(labelsJson(texts), series);
     }
     this.#labels = labels;
+    this.#said = this.#known.map(entry => entry.labels);
     return series;
   }
 

@@ -5,7 +5,8 @@
  */
 
 export interface Registry {
-  getMetricsAsArray(): Metric[];
+  /** Metrics; but prom-client's own types do not say what theirs have. */
+  getMetricsAsArray(): readonly object[];
   /** Not in 14, where it is always the text format. */
   readonly contentType?: string;
   /** Not public; the same in all. */
