@@ -50,6 +50,17 @@ impl Item {
     }
 }
 
+/// What a look asks of the event loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Nothing.
+    None,
+    /// For a turn.
+    ForTurn,
+    /// For a turn, and JavaScript whether a debugger is attached.
+    AndForDebugger,
+}
+
 /// See the module.
 pub struct Inbox {
     queue: Mutex<Queue>,
@@ -93,14 +104,13 @@ impl Inbox {
         &self.event_loop
     }
 
-    /// Looks at the event loop, and asks it for a turn if it has none to take; and, if `and_for_debugger`, JavaScript
-    /// whether one is attached.
-    pub fn look(&self, watch: &mut Watch, now: Instant, and_for_debugger: bool) -> Duration {
+    /// Looks at the event loop, and asks it what is to be asked, if it has no turn to take already.
+    pub fn look(&self, watch: &mut Watch, now: Instant, question: Question) -> Duration {
         // Under the lock, as all turns are noted: else one could be asked for, by nobody, just behind the last.
         let mut queue = self.queue();
-        let (silence, ask) = watch.look(&self.event_loop, now);
+        let (silence, ask) = watch.look(&self.event_loop, now, question != Question::None);
         if ask {
-            if and_for_debugger {
+            if question == Question::AndForDebugger {
                 queue.items.push_back(Item::Notice(Notice::Ping));
             }
             drop(queue);

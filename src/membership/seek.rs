@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 
 use super::{Commands, Found, Membership};
 use crate::error::{AgentError, Result};
+use crate::inbox::Question;
 use crate::ipc::client;
 use crate::role::folder;
 use crate::role::group::socket_path;
@@ -38,7 +39,7 @@ impl Membership {
         folder::prepare(&self.runtime_dir, &self.folder)?;
         loop {
             // A process whose JavaScript hangs would lead a group that nobody can call.
-            let is_stuck = self.inbox().look(&mut watch, Instant::now(), true) >= stuck;
+            let is_stuck = self.inbox().look(&mut watch, Instant::now(), Question::AndForDebugger) >= stuck;
             let left_to_others =
                 self.wait_for_preferred && !self.preferred && !had_primary && began.elapsed() < GRACE;
             if self.me.candidate && !left_to_others && !is_stuck {

@@ -85,18 +85,18 @@ impl Watch {
         Self { period, last_look: None }
     }
 
-    /// One look at `now`: for how long it has been silent, and whether it is to be asked for a turn.
+    /// One look at `now`: for how long it has been silent, and whether it is to be asked for a turn, if it may be.
     ///
     /// A watch that comes late itself (the whole process was stopped, or the machine had no time for it) can't say what
     /// the event loop did meanwhile: that time does not count.
-    pub fn look(&mut self, event_loop: &EventLoop, now: Instant) -> (Duration, bool) {
+    pub fn look(&mut self, event_loop: &EventLoop, now: Instant, may_ask: bool) -> (Duration, bool) {
         let unseen = self.last_look.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.last_look = Some(now);
         if unseen > self.period * 3 {
             event_loop.forgive(unseen);
         }
         let silence = event_loop.silent_for(now);
-        (silence, event_loop.ask(now))
+        (silence, may_ask && event_loop.ask(now))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
         for i in 0..20 {
             let now = event_loop.base + PERIOD * i;
-            assert_eq!(watch.look(&event_loop, now), (Duration::ZERO, true));
+            assert_eq!(watch.look(&event_loop, now, true), (Duration::ZERO, true));
             event_loop.turned();
         }
     }
@@ -124,9 +124,9 @@ mod tests {
     fn a_silence_counts_from_the_first_question_that_was_not_answered() {
         let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
         let began = event_loop.base + ms(500);
-        assert_eq!(watch.look(&event_loop, began), (Duration::ZERO, true));
+        assert_eq!(watch.look(&event_loop, began, true), (Duration::ZERO, true));
         for i in 1..=40 {
-            assert_eq!(watch.look(&event_loop, began + PERIOD * i), (PERIOD * i, false));
+            assert_eq!(watch.look(&event_loop, began + PERIOD * i, true), (PERIOD * i, false));
         }
         event_loop.turned();
         assert_eq!(event_loop.silent_for(began + PERIOD * 41), Duration::ZERO);
@@ -136,14 +136,14 @@ mod tests {
     fn what_a_watch_could_not_see_because_it_was_late_does_not_count() {
         let (event_loop, mut watch) = (EventLoop::default(), Watch::new(PERIOD));
         let began = event_loop.base + ms(1);
-        watch.look(&event_loop, began);
+        watch.look(&event_loop, began, true);
         // The whole process was stopped for a minute.
-        let (silence, _) = watch.look(&event_loop, began + ms(60_000));
+        let (silence, _) = watch.look(&event_loop, began + ms(60_000), true);
         assert_eq!(silence, Duration::ZERO);
-        let (silence, _) = watch.look(&event_loop, began + ms(60_100));
+        let (silence, _) = watch.look(&event_loop, began + ms(60_100), true);
         assert_eq!(silence, PERIOD);
         // What was seen before a second stop still counts.
-        let (silence, _) = watch.look(&event_loop, began + ms(70_100));
+        let (silence, _) = watch.look(&event_loop, began + ms(70_100), true);
         assert_eq!(silence, PERIOD);
     }
 }

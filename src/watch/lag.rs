@@ -1,15 +1,20 @@
 //! Is the own event loop stuck? Looks at it often enough to say so soon after a limit has passed, and no sooner.
 //!
 //! A silence is measured from a question that the event loop has not answered, so it never looks longer than it was,
-//! and at the most one [`LOOK`] shorter.
+//! and at the most one [`LOOK`] shorter. A process that uses no processor time is asked more rarely: it waits for work, as
+//! idle ones do, or for something that lets its event loop hang without working; then it is [`IDLE_LOOKS`] shorter.
 
 use std::time::{Duration, Instant};
 
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Question};
 use crate::watch::event_loop::Watch;
 
 /// How often to look: half of the time within which a stuck event loop is to be reported.
 const LOOK: Duration = Duration::from_millis(50);
+/// While the process does nothing, one of so many looks asks the event loop for a turn.
+const IDLE_LOOKS: u32 = 5;
+/// A process that has used less between two looks does nothing; one whose event loop hangs in a loop uses all it can get.
+const NOTHING: Duration = Duration::from_millis(1);
 /// One of so many looks lets JavaScript tell whether a debugger is attached.
 const LOOKS: u32 = 20;
 
@@ -22,6 +27,8 @@ pub struct Lag {
     is_stuck: bool,
     looks: u32,
     last_look: Instant,
+    /// The processor time that the process had used at the last look.
+    used: Duration,
 }
 
 /// Whether something else is to be said than before.
@@ -38,19 +45,48 @@ impl Lag {
     #[must_use]
     pub fn new(limit: Duration, now: Instant) -> Self {
         let watch = Watch::new(LOOK);
-        Self { watch, limit, silence: Duration::ZERO, is_stuck: false, looks: 0, last_look: now }
+        let (silence, used) = (Duration::ZERO, Duration::ZERO);
+        Self { watch, limit, silence, is_stuck: false, looks: 0, last_look: now, used }
     }
 
     /// One look at `now`.
     pub fn look(&mut self, inbox: &Inbox, now: Instant) -> Verdict {
+        let has_worked = self.has_worked();
+        self.look_after(has_worked, inbox, now)
+    }
+
+    fn look_after(&mut self, has_worked: bool, inbox: &Inbox, now: Instant) -> Verdict {
         self.last_look = now;
-        let silence = inbox.look(&mut self.watch, now, self.looks.is_multiple_of(LOOKS));
+        let question = if self.looks.is_multiple_of(LOOKS) {
+            Question::AndForDebugger
+        } else if has_worked || self.looks.is_multiple_of(IDLE_LOOKS) {
+            Question::ForTurn
+        } else {
+            Question::None
+        };
+        let silence = inbox.look(&mut self.watch, now, question);
         self.looks = self.looks.wrapping_add(1);
         self.silence = silence;
         let is_stuck = silence >= self.limit && !inbox.event_loop().is_inspected();
         let verdict = if is_stuck == self.is_stuck { Verdict::Same } else { Verdict::Changed };
         self.is_stuck = is_stuck;
         verdict
+    }
+
+    /// Whether the process has used processor time since the last look.
+    ///
+    /// # Platform-specific behaviour
+    /// Windows: not known; it is taken to have.
+    fn has_worked(&mut self) -> bool {
+        #[cfg(unix)]
+        {
+            use rustix::time::{clock_gettime, ClockId};
+            let before = self.used;
+            self.used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
+            self.used.saturating_sub(before) >= NOTHING
+        }
+        #[cfg(not(unix))]
+        true
     }
 
     /// When to look next: soon, and at the very moment at which it would be stuck.
@@ -80,15 +116,25 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    /// Looks from `from` on, whenever it is time to, until `until`; when the verdict changed.
+    /// Looks whenever it is time to, until `until`; when the verdict changed.
     fn changes(lag: &mut Lag, inbox: &Inbox, until: Instant, turns: bool) -> Vec<(Instant, bool)> {
+        changes_of(true, lag, inbox, until, turns)
+    }
+
+    fn changes_of(
+        works: bool,
+        lag: &mut Lag,
+        inbox: &Inbox,
+        until: Instant,
+        turns: bool,
+    ) -> Vec<(Instant, bool)> {
         let mut changed = Vec::new();
         loop {
             let now = lag.next_look();
             if now > until {
                 return changed;
             }
-            if lag.look(inbox, now) == Verdict::Changed {
+            if lag.look_after(works, inbox, now) == Verdict::Changed {
                 changed.push((now, lag.is_stuck()));
             }
             if turns {
@@ -110,6 +156,16 @@ mod tests {
         inbox.event_loop().turned();
         let found = changes(&mut lag, &inbox, began + Duration::from_secs(4), true);
         assert!(matches!(found[..], [(_, false)]), "{found:?}");
+    }
+
+    #[test]
+    fn a_loop_that_hangs_without_working_is_found_too_a_little_later() {
+        let (inbox, began) = (Inbox::new(|| {}), Instant::now());
+        let mut lag = Lag::new(LIMIT, began);
+        assert_eq!(changes_of(false, &mut lag, &inbox, began + LIMIT, true), []);
+        let found = changes_of(false, &mut lag, &inbox, began + LIMIT * 3, false);
+        let late = LOOK * IDLE_LOOKS;
+        assert!(matches!(found[..], [(at, true)] if at <= began + LIMIT * 2 + late), "{found:?}");
     }
 
     #[test]
