@@ -68,7 +68,6 @@ test('a stuck worker and a stuck primary are reported within 100 ms after maxLag
     expect(after).toBeLessThanOrEqual(1300);
     soonest = Math.min(soonest, after);
     const seen = (await standings(asked)).find(each => each.pid === stuck.pid) as Seen;
-    expect(Math.abs(Date.now() - (now() - at) - seen.since)).toBeLessThan(150);
     expect(seen.lagMs).toBeGreaterThanOrEqual(900);
     await ended;
     expect((await untilState(asked, stuck, 'ok')) - at).toBeLessThan(1800);
@@ -83,8 +82,14 @@ test(
     const { primary, workers } = await wellGroup(3);
     // Every core has more to do than it can, and each turn takes most of what is allowed.
     const busy = [primary, ...workers.slice(0, 2)];
-    const working = busy.map(each => each.run<number>('work', 500, seconds * 1000));
     const until = now() + seconds * 1000;
+    const working = busy.map(async each => {
+      let longest = 0;
+      while (now() < until) {
+        longest = Math.max(longest, await each.run<number>('work', 500, Math.min(10_000, until - now())));
+      }
+      return longest;
+    });
     const alarms = new Map<number, Seen>();
     let asked = 0;
     while (now() < until) {
