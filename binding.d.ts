@@ -115,6 +115,8 @@ export interface NativeAgentOptions {
   forgetDead: number
   /** A frozen primary is killed. */
   killFrozen: boolean
+  /** How long (ms) members may take to join a new primary before their metrics are those of the dead. */
+  metricsGrace: number
   /** Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew. */
   protocols?: Array<number>
 }

@@ -21,6 +21,7 @@ describe('the configuration', () => {
       maxPendingBytes: 256 * 1024 * 1024,
       primary: { maxBlocked: 30_000, onFrozen: 'wait' },
       health: { group: true, maxLag: 1_000, forgetDead: 60_000, minMembers: 0, policy: 'all' },
+      metrics: { pushInterval: 5_000, timeout: 1_000, memberLabel: false, quantiles: 'drop', aggregators: {} },
     });
     expect(resolveConfig({})).toEqual(resolveConfig(undefined));
   });
@@ -55,6 +56,12 @@ describe('the configuration', () => {
     ['group', 'ü', 'processAgent.group'],
     ['group', 'x'.repeat(300), '(302 characters); it must be 1 to 100 characters'],
     ['group', 7, 'processAgent.group is 7;'],
+    ['metrics', { timeOut: 5 }, 'Did you mean processAgent.metrics.timeout?'],
+    ['metrics', { registries: [{}] }, 'processAgent.metrics.registries is an array; it must be an array of registries'],
+    ['metrics', { aggregators: { a: 'total' } }, 'processAgent.metrics.aggregators is an object; it must be'],
+    ['metrics', { aggregators: [] }, 'processAgent.metrics.aggregators is an array;'],
+    ['metrics', { format: 'json' }, "it must be 'text' or 'openmetrics'"],
+    ['metrics', { pushInterval: 1 }, 'processAgent.metrics.pushInterval is 1;'],
     ['runtimeDir', 'relative/folder', 'it must be an absolute path'],
     ['runtimeDir', '/a\0b', 'it must be an absolute path'],
     ['candidate', 'yes', 'processAgent.candidate is "yes"; it must be true or false.'],

@@ -53,6 +53,8 @@ pub struct Options {
     pub forget_dead: Duration,
     /// What is done about a primary that is.
     pub on_frozen: OnFrozen,
+    /// How long members may take to join a new primary before their metrics are those of the dead.
+    pub metrics_grace: Duration,
     /// The protocol's versions that it speaks.
     pub speaks: Speaks,
 }
@@ -103,6 +105,7 @@ impl Agent {
                 forget_dead: options.forget_dead,
             },
             legacy: Legacy::default(),
+            metrics_grace: options.metrics_grace,
             context: LaneContext {
                 inbox: Arc::clone(&inbox),
                 lanes: Arc::clone(&lanes),

@@ -75,6 +75,8 @@ pub struct NativeAgentOptions {
     pub forget_dead: f64,
     /// A frozen primary is killed.
     pub kill_frozen: bool,
+    /// How long (ms) members may take to join a new primary before their metrics are those of the dead.
+    pub metrics_grace: u32,
     /// Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew.
     pub protocols: Option<Vec<u32>>,
 }
@@ -267,6 +269,7 @@ impl From<NativeAgentOptions> for agent::Options {
             },
             forget_dead: Duration::from_millis(callback::count(options.forget_dead)),
             on_frozen: if options.kill_frozen { OnFrozen::Kill } else { OnFrozen::Wait },
+            metrics_grace: Duration::from_millis(u64::from(options.metrics_grace)),
             speaks,
         }
     }

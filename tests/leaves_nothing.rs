@@ -17,7 +17,7 @@ fn count(what: &str) -> usize {
 }
 
 #[test]
-fn an_agent_that_has_ended_leaves_no_thread_no_descriptor_and_no_file_but_the_lock() {
+fn an_agent_that_has_ended_leaves_no_thread_no_descriptor_and_no_file_but_those_of_the_group() {
     let runtime = tempfile::tempdir().unwrap();
     // The first one may make what a process has once.
     Member::start(options(runtime.path())).until_elected(Epoch(0));
@@ -36,5 +36,6 @@ fn an_agent_that_has_ended_leaves_no_thread_no_descriptor_and_no_file_but_the_lo
     assert_eq!((count("task"), count("fd")), before);
     let group = fs::read_dir(runtime.path()).unwrap().next().unwrap().unwrap().path();
     let left: Vec<_> = fs::read_dir(group).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["lock"]);
+    // The metrics stay when the last one left before it could lead: the next group sees that nobody lives.
+    assert!(left.iter().all(|name| name == "lock" || name == "metrics"), "{left:?}");
 }

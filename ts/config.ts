@@ -1,16 +1,20 @@
 /** The component's configuration: its defaults, and what is refused at start. */
 import { isAbsolute } from 'node:path';
 import { ProcessAgentError } from './errors';
-import type { HealthConfig, PrimaryConfig, ProcessAgentConfig } from './interface';
+import type { HealthConfig, MetricsConfig, PrimaryConfig, ProcessAgentConfig } from './interface';
+import { AGGREGATORS } from './metrics/family';
+import { isRegistry } from './metrics/registry-types';
 
 /** The configuration with every default filled in. */
-export type ResolvedConfig = Required<Omit<ProcessAgentConfig, Optional | 'primary' | 'health'>> & {
+export type ResolvedConfig = Required<Omit<ProcessAgentConfig, Optional | 'primary' | 'health' | 'metrics'>> & {
   primary: Required<PrimaryConfig>;
   health: Required<HealthConfig>;
+  metrics: Required<Omit<MetricsConfig, OptionalMetrics>> & Pick<MetricsConfig, OptionalMetrics>;
 } & Pick<ProcessAgentConfig, Optional>;
 
 /** Keys whose default depends on the process. */
 type Optional = 'group' | 'runtimeDir' | 'strictCopy';
+type OptionalMetrics = 'registries' | 'format';
 
 export const DEFAULTS = {
   candidate: true,
@@ -21,6 +25,7 @@ export const DEFAULTS = {
   maxPendingBytes: 256 * 1024 * 1024,
   primary: { maxBlocked: 30_000, onFrozen: 'wait' },
   health: { group: true, maxLag: 1_000, forgetDead: 60_000, minMembers: 0, policy: 'all' },
+  metrics: { pushInterval: 5_000, timeout: 1_000, memberLabel: false, quantiles: 'drop', aggregators: {} },
 } as const;
 
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
@@ -63,6 +68,25 @@ const RULES: Rules<ProcessAgentConfig> = {
       allowed: "'all', 'quorum' or a function",
       test: value => value === 'all' || value === 'quorum' || typeof value === 'function',
     },
+  },
+  metrics: {
+    registries: {
+      allowed: 'an array of registries, or a function that returns one',
+      test: value => typeof value === 'function' || (Array.isArray(value) && value.every(isRegistry)),
+    },
+    pushInterval: wholeNumber(100, 24 * 3_600_000, 'milliseconds'),
+    timeout: wholeNumber(0, 3_600_000, 'milliseconds'),
+    memberLabel: { allowed: 'true or false', test: value => typeof value === 'boolean' },
+    quantiles: oneOf('drop', 'max'),
+    aggregators: {
+      allowed: `an object of metrics' names, each with one of ${AGGREGATORS.join(', ')}`,
+      test: value =>
+        typeof value === 'object' &&
+        value !== null &&
+        !Array.isArray(value) &&
+        Object.values(value).every(each => AGGREGATORS.includes(each)),
+    },
+    format: oneOf('text', 'openmetrics'),
   },
   strictCopy: oneOf('off', 'warn', 'error'),
 };

@@ -22,6 +22,10 @@ export type {
   Member,
   MemberHealth,
   MemberOutcome,
+  MetricsAggregator,
+  MetricsConfig,
+  MetricsOptions,
+  MetricsRegistry,
   PrimaryConfig,
   ProcessAgentConfig,
   Role,
@@ -31,5 +35,6 @@ export type {
 } from './interface';
 export { ProcessAgentService } from './service/processAgent.service';
 export { ProcessHealthService } from './service/processHealth.service';
+export { ProcessMetricsService } from './service/processMetrics.service';
 
 announceToWorkers();

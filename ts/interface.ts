@@ -44,6 +44,8 @@ export interface ProcessAgentConfig {
   primary?: PrimaryConfig;
   /** When the group is healthy. */
   health?: HealthConfig;
+  /** Where this process's metrics are, and how those of the group become one. */
+  metrics?: MetricsConfig;
   /**
    * Whether calls that run locally, in the primary and in `standalone`, are checked for what could not be sent to
    * another process: `warn` logs it once per method, `error` throws `ERR_AGENT_NOT_SERIALIZABLE`. Real objects are
@@ -124,6 +126,44 @@ export interface HealthCheckResult {
   status: boolean;
   reason?: string;
 }
+
+/** How the values of several members become one: prom-client's aggregators, and modes of Python's multiprocess mode. */
+export type MetricsAggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit' | 'livesum' | 'mostrecent' | 'all';
+
+/** A registry of prom-client 14 or 15, or of @prometheus-io/client. */
+export interface MetricsRegistry {
+  getMetricsAsArray(): readonly object[];
+  metrics(): Promise<string>;
+}
+
+export interface MetricsConfig {
+  /**
+   * The registries that hold this process's metrics, or a function that gives them: it is asked each time. Default: the
+   * default registry of every copy of prom-client and @prometheus-io/client that the application has loaded.
+   */
+  registries?: readonly MetricsRegistry[] | (() => readonly MetricsRegistry[]);
+  /**
+   * How often (ms) a member tells what has changed, so that it is counted when the member dies: at most so much is lost
+   * then. Default 5,000.
+   */
+  pushInterval?: number;
+  /** How long (ms) `getMetrics()` waits for a member; then that counts with what it said last. Default 1,000. */
+  timeout?: number;
+  /** Give every series a label `member` instead of adding them up. Default `false`. */
+  memberLabel?: boolean;
+  /**
+   * Quantiles of several processes can't be merged: `drop` them, or show the greatest (`max`), which must be computed in
+   * each member each time. Default `drop`.
+   */
+  quantiles?: 'drop' | 'max';
+  /** How a metric becomes one of several members, by its name: goes before the metric's own `aggregator`. */
+  aggregators?: Record<string, MetricsAggregator>;
+  /** The format of answers. Default: `openmetrics` if all registries are of that kind, else `text`. */
+  format?: 'text' | 'openmetrics';
+}
+
+/** Differs for one answer from what is configured. */
+export type MetricsOptions = Pick<MetricsConfig, 'format' | 'memberLabel' | 'timeout'>;
 
 export interface CallOptions {
   /** End the call after this many milliseconds. Default: none; death of the primary ends a call by itself. */

@@ -15,9 +15,11 @@ import { ProcessAgentError } from './errors';
 import { OwnChecks } from './health/checks';
 import { CHECKS, GroupCheck } from './health/group-check';
 import { NAMESPACE } from './health/namespace';
-import type { AgentEvents, GroupHealth, Member, TransferHooks } from './interface';
+import type { AgentEvents, GroupHealth, Member, MetricsRegistry, TransferHooks } from './interface';
+import { GroupMetrics } from './metrics/group';
 import {
   type ApplicationContext,
+  baseDirOf,
   beforeDestroyed,
   configurationOf,
   healthChecksOf,
@@ -52,6 +54,7 @@ export class Membership implements EngineHost {
   readonly transfers: Transfers;
   /** This process's own health checks. */
   readonly checks: OwnChecks;
+  readonly metrics: GroupMetrics;
   phase: 'new' | 'starting' | 'live' | 'closed' = 'new';
   /** Settles when the start has succeeded or failed. */
   started: Promise<void> | undefined;
@@ -75,6 +78,7 @@ export class Membership implements EngineHost {
     this.logger = loggerOf(container);
     this.targets = new Targets(container);
     this.targets.own.set(CHECKS, timeout => this.checks.run(timeout as number));
+    this.metrics = new GroupMetrics(this, () => baseDirOf(container));
     this.topics = new Topics(this.logger);
     this.transfers = new Transfers(this.logger, () => ({
       takeOver: this.settings.readyTimeout,
@@ -186,6 +190,10 @@ export class Membership implements EngineHost {
 
   takeOver(state: unknown, epoch: number): void | Promise<void> {
     return this.transfers.takeOver(state, epoch);
+  }
+
+  registries(): readonly MetricsRegistry[] {
+    return this.metrics.registries();
   }
 
   async giveUp(ms = this.transfers.limits.giveUp): Promise<unknown> {

@@ -19,6 +19,20 @@ const {
   invocations = false,
 } = JSON.parse(process.env.MEMBER);
 
+/** A registry of its own, of the copy of prom-client that it is told. */
+const metrics = process.env.MEMBER_CLIENT && makeMetrics(require(process.env.MEMBER_CLIENT));
+function makeMetrics({ Registry, Counter, Gauge, Histogram }) {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    counter: new Counter({ name: 'test_total', help: 'A counter', labelNames: ['kind'], registers }),
+    gauge: new Gauge({ name: 'test_level', help: 'A gauge', registers }),
+    histogram: new Histogram({ name: 'test_seconds', help: 'A histogram', buckets: [1, 10], registers }),
+    extra: [],
+  };
+}
+
 const logger = Object.fromEntries(
   ['debug', 'info', 'warn', 'error'].map(level => [
     level,
@@ -152,6 +166,7 @@ const engine = new LocalEngine(
     },
     takeOver: (state, epoch) => methods.takeOver(state, epoch),
     giveUp: () => kept.state,
+    registries: () => (metrics ? [metrics.registry, ...metrics.extra] : []),
     logger,
   },
   protocols,
@@ -243,6 +258,28 @@ const commands = {
       outcome: reason?.outcome,
       message: reason?.message,
     }));
+  },
+  count: (by, kind = 'a') => metrics.counter.inc({ kind }, by),
+  level: value => metrics.gauge.set(value),
+  observe: value => metrics.histogram.observe(value),
+  /** Metrics that no registry would make. */
+  addGarbage: type => {
+    const name = 'test_garbage';
+    const json = { name, help: 'x', type, values: [{ labels: { 'no label': 1 }, value: {} }] };
+    metrics.extra.push({ getMetricsAsArray: () => [{ name, help: 'x', type, get: () => json }] });
+  },
+  addMetric: (type, name, value) => {
+    const metric = new (require(process.env.MEMBER_CLIENT)[type])({ name, help: 'x', registers: [metrics.registry] });
+    metric.inc(value);
+  },
+  /** Counts by 1 again and again, and tells how far it got. */
+  countUp: every => {
+    setInterval(() => metrics.counter.inc({ kind: 'a' }, 1), every);
+  },
+  scrape: async options => {
+    const began = now();
+    const text = await engine.scrape({ format: 'text', memberLabel: false, timeout: 1000, ...options });
+    return { text, took: now() - began };
   },
   publish: (topic, data) => engine.publish(topic, data),
   publishMany: (topic, count, size) =>

@@ -30,6 +30,8 @@ export interface MemberOptions {
   protocols?: [number, number];
   /** It keeps an account of each call. */
   invocations?: boolean;
+  /** It has a registry, of this copy of prom-client. */
+  client?: string;
 }
 
 /** A real process with an engine. */
@@ -41,10 +43,11 @@ export class Process {
   private request = 0;
 
   constructor(options: MemberOptions & { runtimeDir: string }) {
-    const { group = 'test', runtimeDir, config, decision, uid, protocols, invocations } = options;
+    const { group = 'test', runtimeDir, config, decision, uid, protocols, invocations, client } = options;
     this.child = fork(join(__dirname, 'member.js'), {
       env: environment({
         MEMBER: JSON.stringify({ group, runtimeDir, config, decision, protocols, invocations }),
+        ...(client ? { MEMBER_CLIENT: client } : {}),
         ...(options.starting ? { STARTING: '1' } : {}),
         ...(options.idle ? { IDLE: '1' } : {}),
       }),

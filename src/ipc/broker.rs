@@ -2,6 +2,7 @@
 //! each other. What it does for one member never waits for another one.
 
 mod control;
+mod metrics;
 mod routes;
 mod vitals;
 
@@ -56,6 +57,9 @@ pub struct Broker {
     own_line: Mutex<Option<mpsc::UnboundedReceiver<(Parcel, Body)>>>,
     /// The gathers have changed: when the next one ends may have, too.
     gathers_changed: Notify,
+    metrics: Mutex<metrics::GroupMetrics>,
+    /// As with gathers; or there is something new to keep.
+    metrics_changed: Notify,
 }
 
 #[derive(Debug)]
@@ -126,6 +130,8 @@ impl Broker {
             own,
             own_line: Mutex::new(Some(own_line)),
             gathers_changed: Notify::new(),
+            metrics: Mutex::default(),
+            metrics_changed: Notify::new(),
         }
     }
 
@@ -142,6 +148,7 @@ impl Broker {
         let mut own = std::pin::pin!(self.pass_own_on());
         let mut own_ended = false;
         let mut watching = std::pin::pin!(self.watch_members());
+        let mut metrics = std::pin::pin!(self.run_metrics());
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -158,6 +165,7 @@ impl Broker {
                 () = &mut ends => {}
                 () = &mut own, if !own_ended => own_ended = true,
                 () = &mut watching => {}
+                () = &mut metrics => {}
             }
         }
     }
@@ -299,6 +307,7 @@ impl Broker {
         let is_leaving = entry.info.state == MemberState::Leaving;
         roster.gathers.forget(id, is_leaving);
         self.gathers_changed.notify_one();
+        self.forget_metrics(roster, &entry.info);
         self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
         self.broadcast(roster, Some(id), &Message::Left { member: entry.info.clone() });
         if !is_leaving && !entry.said_bye {

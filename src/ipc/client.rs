@@ -310,7 +310,7 @@ fn millis(duration: Duration) -> u64 {
 /// When nobody waits for a parcel any more.
 fn expiry(parcel: &Parcel) -> Option<u64> {
     match parcel {
-        Parcel::Ask { until, .. } => Some(*until),
+        Parcel::Ask { until, .. } | Parcel::Collect { until, .. } => Some(*until),
         _ => None,
     }
 }

@@ -22,6 +22,11 @@ pub type Carrier = BTreeMap<String, String>;
 #[serde(transparent)]
 pub struct GatherId(pub u64);
 
+/// A scrape's number in its broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScrapeId(pub u64);
+
 /// A request's number in the member that makes it.
 pub type Request = u32;
 
@@ -98,6 +103,50 @@ pub enum Parcel {
     Published {
         /// Of the publishing.
         request: Request,
+    },
+    /// From a member: what its next snapshots mean. Body: a schema (`metrics::schema`), as text.
+    Schema {},
+    /// From a member: its metrics. Body: a snapshot (`metrics::snapshot`), whose schema is the last one told.
+    Snapshot {
+        /// The scrape that asks for it, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scrape: Option<ScrapeId>,
+    },
+    /// To a member: say your schema, and then your metrics again. No body.
+    WantSchema {
+        /// The scrape that waits for them, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scrape: Option<ScrapeId>,
+    },
+    /// To a member: what are your metrics now? No body.
+    Collect {
+        /// Comes back in the snapshot.
+        scrape: ScrapeId,
+        /// Until when somebody waits for it, in ms since 1970.
+        until: u64,
+    },
+    /// From a member: what are the group's metrics? No body.
+    Scrape {
+        /// Comes back in the answer.
+        request: Request,
+        /// How long the members may take, in ms.
+        timeout_ms: u32,
+        /// As OpenMetrics, not as text 0.0.4.
+        open_metrics: bool,
+        /// Series by member, not merged.
+        members_apart: bool,
+        /// The greatest quantiles of summaries are wanted.
+        max_quantiles: bool,
+    },
+    /// To the asker: the group's metrics. Body: the exposition.
+    Scraped {
+        /// Of the scrape.
+        request: Request,
+        /// What is missing or old in it, in words.
+        problems: Vec<String>,
+        /// There is no exposition: why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<String>,
     },
 }
 

@@ -75,6 +75,7 @@ impl Membership {
         let listener = connection::listen(&socket_path(&self.folder))?;
         let legacy = std::mem::take(&mut self.legacy);
         let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners, legacy);
+        broker.keep_metrics(&self.folder, self.metrics_grace);
         let broker = Arc::new(broker);
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
         self.tell_elected(Notice::Elected { epoch, id: broker.id() }, untaken.clone());
@@ -94,6 +95,9 @@ impl Membership {
         let mut leaves = matches!(end, End::Leave | End::Abandoned);
         if let End::HandOver { grace, .. } = &end {
             leaves = self.linger(epoch, &broker, *grace, commands).await.is_break();
+        }
+        if lock.leads_to_path() {
+            broker.leave_metrics(leaves);
         }
         let taken = broker.finish(matches!(end, End::Relieved), matches!(end, End::Abandoned));
         self.legacy = broker.legacy();

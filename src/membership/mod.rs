@@ -78,6 +78,8 @@ pub struct Membership {
     pub wait_for_preferred: bool,
     /// What we speak, and how long we bear a silence.
     pub manners: Manners,
+    /// How long members of a previous tenure may take to join again before their metrics are those of the dead.
+    pub metrics_grace: Duration,
     /// Where lanes and notices go.
     pub context: LaneContext,
     /// What is known of the tenure before.

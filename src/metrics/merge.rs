@@ -36,6 +36,7 @@ pub fn tell_apart(parts: &mut [Part], taken: &str) {
 }
 
 /// The value of a `pid` label: the pid, with more only where that is not enough.
+#[must_use]
 pub fn process_label(who: Incarnation) -> String {
     if (who.thread, who.application) == (0, 0) {
         who.pid.to_string()

@@ -44,3 +44,4 @@ pub mod write;
 
 pub use error::{MetricsError, Result};
 pub use member::Incarnation;
+pub use merge::process_label;

@@ -4,7 +4,7 @@
 //! * [`folder`]: makes the folder, or says why it can't be trusted.
 //! * [`lock`]: the lock file. Who holds its lock is primary; it carries the epoch.
 //! * [`guard`]: a second hold on the group, for the case that the folder is taken away below a primary.
-//! * [`handover`]: what a primary that hands over leaves for the next one.
+//! * [`handover`]: what a primary that hands over leaves for the next one. [`metrics_file`]: and what it keeps all along.
 //!
 //! Which deployment this is, is decided before any of this is loaded, in `ts/role`.
 
@@ -13,6 +13,7 @@ pub mod group;
 pub mod guard;
 pub mod handover;
 pub mod lock;
+pub mod metrics_file;
 
 use std::fmt;
 

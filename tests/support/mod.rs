@@ -44,6 +44,7 @@ pub fn options(runtime_dir: &Path) -> Options {
         max_held: 4 * 1024 * 1024,
         limits: LIMITS,
         forget_dead: Duration::from_secs(60),
+        metrics_grace: Duration::from_secs(1),
         on_frozen: OnFrozen::Wait,
         speaks: Speaks::default(),
     }

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { AgentEvents, CallOptions, Explanation, Member, MemberHealth, MemberOutcome, Role } from '../interface';
+import type { Registry } from '../metrics/registry-types';
 
 /** What an engine asks of the application that it serves. */
 export interface EngineHost {
@@ -22,6 +23,8 @@ export interface EngineHost {
    * said within `ms`, where that is given.
    */
   giveUp(ms?: number): unknown;
+  /** Where this process's own metrics are. */
+  registries?(): readonly Registry[];
   readonly logger: EngineLogger;
 }
 
@@ -59,6 +62,15 @@ export interface EngineGatherOptions {
   own(): unknown;
   /** Called with the answer of each other member when it comes: for one who need not wait for all. */
   onAnswer?(outcome: MemberOutcome): void;
+}
+
+/** How the group's metrics are asked for. */
+export interface ScrapeOptions {
+  format: 'text' | 'openmetrics';
+  /** Every series by member, not merged. */
+  memberLabel: boolean;
+  /** ms; who has not said its own by then counts with what it said last. */
+  timeout: number;
 }
 
 export interface EngineLogger {
@@ -107,6 +119,8 @@ export interface Engine {
   standings(timeout: number): Promise<Standing[]>;
   /** For how long (ms) this process has known no primary; 0 while it knows one. */
   readonly leaderlessFor: number;
+  /** The metrics of all members as one exposition; `undefined` from an engine that has but one member. */
+  scrape?(options: ScrapeOptions): Promise<string | undefined>;
   explain(): Explanation;
   /** The application is stopping: give up being primary, take no calls any more, go on making them. */
   handOver(): Promise<void>;

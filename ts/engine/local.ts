@@ -12,16 +12,20 @@ import { isInspected, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import { Answers } from './answers';
-import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Standing } from './engine';
+import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
 import { forgetGoodbye, sayGoodbyeAtExit } from './goodbye';
 import { IncomingCalls } from './incoming';
 import { Lanes } from './lanes';
+import { EngineMetrics } from './metrics';
 import type { IncomingParcel, Notice } from './notice';
 import { closedError, OutgoingCalls, Thrown } from './outgoing';
 import { Questions } from './questions';
 import { Requests, type SendParcel } from './requests';
 import { stateToLeave, takeOver } from './takeover';
 import { frozen, roleReason, whyNoPrimary } from './words';
+
+/** The same in all its groups: it tells a member that joins again from one whose process was started again. */
+const STARTED_AT = Math.round(Date.now() - process.uptime() * 1000);
 
 /** Longer than any process lives: a timer that only keeps the event loop alive. */
 const FOREVER = 2 ** 31 - 1;
@@ -46,6 +50,7 @@ export class LocalEngine implements Engine {
   readonly #requests: Requests;
   readonly #answers: Answers;
   readonly #questions: Questions;
+  readonly #metrics: EngineMetrics;
   readonly #keepAlive: NodeJS.Timeout;
   #holds = 0;
   readonly #lanes: Lanes;
@@ -102,7 +107,7 @@ export class LocalEngine implements Engine {
         deployment: decision.deployment,
         version: VERSION,
         threadId,
-        startedAt: Math.round(Date.now() - process.uptime() * 1000),
+        startedAt: STARTED_AT,
         candidate: config.candidate && decision.candidate,
         preferred: decision.preferred,
         waitForPreferred: decision.waitForPreferred,
@@ -112,10 +117,12 @@ export class LocalEngine implements Engine {
         maxLag: config.health.maxLag,
         forgetDead: config.health.forgetDead,
         killFrozen: config.primary.onFrozen === 'kill',
+        metricsGrace: 2 * config.metrics.pushInterval,
         protocols,
       },
       this.#takeSoon,
     );
+    this.#metrics = new EngineMetrics(config, host, () => this.#outgoing.count, why, hold);
     this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
     sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
@@ -138,7 +145,7 @@ export class LocalEngine implements Engine {
       deployment: this.decision.deployment,
       state: this.#stopUntil ? 'leaving' : this.#ready ? 'ready' : 'starting',
       joinedAt: this.#joinedAt,
-      startedAt: Math.round(Date.now() - process.uptime() * 1000),
+      startedAt: STARTED_AT,
       version: VERSION,
       candidate: this.config.candidate && this.decision.candidate,
       lagMs: 0,
@@ -193,11 +200,17 @@ export class LocalEngine implements Engine {
       // Its caller saw another role a moment ago.
       return this.host.invoke(name, args, undefined);
     }
+    const { own } = this.#metrics;
+    const began = own.begin();
     try {
-      return await this.#outgoing.call(name, args, options);
+      const value = await this.#outgoing.call(name, args, options);
+      own.succeeded(began);
+      return value;
     } catch (error) {
       // A stack taken here shows the callers that await; taking it before each call would cost more than the call.
-      throw error instanceof Thrown ? error.decode() : error;
+      const reason = error instanceof Thrown ? error.decode() : error;
+      own.failed(began, reason);
+      throw reason;
     }
   }
 
@@ -207,6 +220,10 @@ export class LocalEngine implements Engine {
 
   publish(topic: string, data: unknown): Promise<void> {
     return this.#requests.publish(topic, data);
+  }
+
+  scrape(options: ScrapeOptions): Promise<string> {
+    return this.#metrics.scrape(options);
   }
 
   members(): Promise<Member[]> {
@@ -260,6 +277,8 @@ export class LocalEngine implements Engine {
     if (this.role === 'primary') {
       // From here on calls of this process wait for the next primary as well: what it keeps changes no more.
       this.#endTenure('this process hands over');
+      // The next primary knows them before this process joins it.
+      await this.#metrics.flush();
       const state = await stateToLeave(this.host, Math.max(SHORTEST_LEAVE, this.#stopUntil - Date.now()));
       this.#standDown(Math.max(0, this.#stopUntil - Date.now()), state);
     } else {
@@ -295,6 +314,7 @@ export class LocalEngine implements Engine {
     this.#questions.close();
     this.#whenStarted?.reject(closedError('not-sent'));
     this.#holdProcess(1);
+    await this.#metrics.close();
     this.#agent.leave();
     await this.#ended;
     forgetGoodbye(this.#agent);
@@ -341,6 +361,10 @@ export class LocalEngine implements Engine {
 
   #heed(notice: Notice, body: Encoded | undefined): void {
     if (this.#closed && !HEEDED_WHEN_CLOSED.has(notice.type)) {
+      if (notice.type === 'following') {
+        // The last that it has to say.
+        this.#metrics.join(this.#senderFor(notice.epoch), notice.maxPayload);
+      }
       return;
     }
     switch (notice.type) {
@@ -432,7 +456,7 @@ export class LocalEngine implements Engine {
         this.host.deliver(parcel.topic, () => decode(body), parcel.from);
         break;
       default:
-        this.#requests.heed(parcel, body);
+        this.#metrics.heed(parcel, body) || this.#requests.heed(parcel, body);
     }
   }
 
@@ -441,6 +465,7 @@ export class LocalEngine implements Engine {
   #joinRequests(epoch: number, maxPayload: number): void {
     this.#answers.maxPayloadOfPrimary = maxPayload;
     this.#requests.join(this.#senderFor(epoch), maxPayload);
+    this.#metrics.join(this.#senderFor(epoch), maxPayload);
   }
 
   #enter(id: number): void {
@@ -472,6 +497,7 @@ export class LocalEngine implements Engine {
   #becomePrimary(epoch: number): void {
     this.#agent.tookOver(epoch);
     this.role = 'primary';
+    this.#metrics.own.roleChanges++;
     this.#incoming.accept();
     if (this.#ready) {
       this.#agent.ready();
@@ -485,6 +511,7 @@ export class LocalEngine implements Engine {
 
   #becomeWorker(epoch: number, primary: Member, maxPayload: number): void {
     this.role = 'worker';
+    this.#metrics.own.roleChanges++;
     this.epoch = epoch;
     this.#primary = primary;
     this.#primaryReady = false;
@@ -505,6 +532,7 @@ export class LocalEngine implements Engine {
     this.#outgoing.thaw();
     this.#outgoing.pause();
     this.#requests.leave(written, taken);
+    this.#metrics.leave();
     this.#whenLeaderless?.();
     this.#whenLeaderless = undefined;
   }
@@ -523,12 +551,14 @@ export class LocalEngine implements Engine {
     this.host.logger.warn(`[process-agent] ${what}; calls fail until it goes on or dies`);
     this.#outgoing.freeze(why);
     this.#requests.freeze(why);
+    this.#metrics.freeze(why);
   }
 
   #thaw(): void {
     this.host.logger.warn(`[process-agent] the primary, pid ${this.#primary?.pid}, goes on`);
     this.#outgoing.thaw();
     this.#requests.thaw();
+    this.#metrics.thaw();
   }
 
   #tellInspected(): void {

@@ -40,7 +40,11 @@ export type IncomingParcel =
   /** Its body has those who have not answered. */
   | { type: 'gathered'; request: number; asker: Member }
   | { type: 'topic'; topic: string; from: Member }
-  | { type: 'published'; request: number };
+  | { type: 'published'; request: number }
+  | { type: 'collect'; scrape: number; until: number }
+  | { type: 'want-schema'; scrape?: number }
+  /** With the exposition as its body, unless it has failed. */
+  | { type: 'scraped'; request: number; problems: string[]; failure?: string };
 
 export interface Missing {
   member: Member;
@@ -51,4 +55,14 @@ export interface Missing {
 export type OutgoingParcel =
   | { type: 'gather'; request: number; name: string; timeoutMs: number; carrier?: Carrier }
   | { type: 'publish'; request: number; topic: string }
-  | { type: 'answer'; gather: number; status: number };
+  | { type: 'answer'; gather: number; status: number }
+  | { type: 'schema' }
+  | { type: 'snapshot'; scrape?: number }
+  | {
+      type: 'scrape';
+      request: number;
+      timeoutMs: number;
+      openMetrics: boolean;
+      membersApart: boolean;
+      maxQuantiles: boolean;
+    };

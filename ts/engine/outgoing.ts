@@ -60,6 +60,11 @@ export class OutgoingCalls {
     return this.#pending.isBusy;
   }
 
+  /** How many calls wait for their outcome. */
+  get count(): number {
+    return this.#pending.count;
+  }
+
   /** Resolves when no call is pending, or after `timeout` ms. */
   idle(timeout: number): Promise<void> {
     return this.#pending.idle(timeout);

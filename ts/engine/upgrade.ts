@@ -8,8 +8,17 @@ import { EventEmitter } from 'node:events';
 import { snapshot } from '../copy';
 import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
+import type { Registry } from '../metrics/registry-types';
 import type { Decision } from '../role/decision';
-import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, Invocation, Standing } from './engine';
+import type {
+  Engine,
+  EngineCallOptions,
+  EngineGatherOptions,
+  EngineHost,
+  Invocation,
+  ScrapeOptions,
+  Standing,
+} from './engine';
 import { meetThreads } from './threads';
 
 type Join = (decision: Decision, host: EngineHost) => Engine;
@@ -104,6 +113,11 @@ export class UpgradingEngine implements Engine {
 
   get leaderlessFor(): number {
     return this.#current.leaderlessFor;
+  }
+
+  async scrape(options: ScrapeOptions): Promise<string | undefined> {
+    await this.#upgrade;
+    return this.#joined().scrape?.(options);
   }
 
   explain(): Explanation {
@@ -256,5 +270,9 @@ class UpgradeHost implements EngineHost {
 
   giveUp(ms?: number): unknown {
     return this.host.giveUp(ms);
+  }
+
+  registries(): readonly Registry[] {
+    return this.host.registries?.() ?? [];
   }
 }

@@ -142,6 +142,7 @@ impl Broker {
             said_bye: false,
             heard_at: Instant::now(),
         };
+        self.join_metrics(&entry.info);
         roster.members.insert(id, entry);
         (id, welcome)
     }

@@ -72,6 +72,9 @@ impl Broker {
             }
             Parcel::Answer { gather, status } => self.answer(&mut roster, from, gather, status, body),
             Parcel::Publish { request, topic } => self.publish(&mut roster, (from, request), topic, &body),
+            Parcel::Schema {} | Parcel::Snapshot { .. } | Parcel::Scrape { .. } => {
+                self.hear_metrics(&mut roster, from, &parcel, &body)
+            }
             other => Err(AgentError::BadFrame(format!("{other:?} from a member"))),
         }
     }
@@ -179,7 +182,13 @@ impl Broker {
     }
 
     /// Hands a parcel to one member, or to our own JavaScript.
-    fn deliver(&self, roster: &mut Roster, to: MemberId, parcel: Parcel, body: Body) -> Result<()> {
+    pub(super) fn deliver(
+        &self,
+        roster: &mut Roster,
+        to: MemberId,
+        parcel: Parcel,
+        body: Body,
+    ) -> Result<()> {
         if let Some(entry) = roster.members.get(&to) {
             if entry.outbox.try_send(parcel.to_bytes(self.epoch, &body)?).is_err() {
                 self.turn_out(roster, to);
@@ -259,7 +268,7 @@ impl Broker {
 }
 
 impl Roster {
-    fn info(&self, id: MemberId) -> Option<&MemberInfo> {
+    pub(super) fn info(&self, id: MemberId) -> Option<&MemberInfo> {
         if id == self.primary.id {
             return Some(&self.primary);
         }
