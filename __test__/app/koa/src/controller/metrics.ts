@@ -1,0 +1,30 @@
+import { Controller, Get, Inject, Query } from '@midwayjs/core';
+import { ProcessMetricsService } from '@midwayjs/process-agent';
+import { Counter, collectDefaultMetrics } from 'prom-client';
+import { here } from '../here';
+
+collectDefaultMetrics();
+const orders = new Counter({ name: 'shop_orders_total', help: 'Orders', labelNames: ['kind'] });
+
+/** As an application that only knows its own metrics: they are in prom-client's default registry. */
+@Controller('/')
+export class MetricsController {
+  @Inject()
+  metrics: ProcessMetricsService;
+
+  @Inject()
+  ctx: { set(name: string, value: string): void };
+
+  @Get('/order')
+  async order(@Query('kind') kind: string) {
+    orders.inc({ kind });
+    return { ...here };
+  }
+
+  @Get('/metrics')
+  async getMetrics() {
+    this.ctx.set('content-type', this.metrics.contentType);
+    this.ctx.set('x-pid', String(here.pid));
+    return this.metrics.getMetrics();
+  }
+}
