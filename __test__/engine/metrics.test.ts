@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../support/until';
 import { type Process, Processes } from './members';
@@ -28,7 +28,13 @@ function valueIn(scraped: Scraped, series: string): number | undefined {
 }
 
 const COUNTER = 'test_total{kind="a"}';
-const files = () => readdirSync(processes.runtimeDir).map(group => join(processes.runtimeDir, group, 'metrics'));
+const files = () =>
+  readdirSync(processes.runtimeDir).flatMap(group => {
+    const folder = join(processes.runtimeDir, group);
+    return readdirSync(folder)
+      .filter(name => name.startsWith('metrics'))
+      .map(name => join(folder, name));
+  });
 
 test('every member answers with the sum of all, at once', async () => {
   const { primary, workers } = await processes.group(3, options);
@@ -122,10 +128,10 @@ test('a group that has ended begins anew', async () => {
   const { primary, workers } = await processes.group(1, options);
   await primary.run('count', 3);
   await scrape(workers[0]);
-  expect(files().map(file => statSync(file).mode & 0o777)).toEqual([0o600]);
+  expect(files().map(file => statSync(file).mode & 0o777)).toEqual([0o600, 0o600]);
   await primary.run('stop');
   await workers[0].run('stop');
-  expect(files().filter(existsSync)).toEqual([]);
+  expect(files()).toEqual([]);
 
   const next = await processes.group(1, options);
   await next.primary.run('count', 1);

@@ -90,7 +90,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-pub(super) fn create(path: &Path) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

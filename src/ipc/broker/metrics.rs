@@ -5,7 +5,7 @@
 //! that the next primary shows no less.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ use crate::metrics::schema::{Schema, SchemaId};
 use crate::metrics::snapshot::Snapshot;
 use crate::metrics::write::Format;
 use crate::metrics::Incarnation;
-use crate::role::{metrics_file, MemberId};
+use crate::role::metrics_file::MetricsFile;
+use crate::role::MemberId;
 use crate::time::now_ms;
 
 /// How often the folder's file follows what members push; it follows answers at once.
@@ -48,7 +49,7 @@ const STATES: [(&str, MemberState); 3] =
 pub(super) struct GroupMetrics {
     aggregate: Aggregate,
     /// Where the next primary finds them.
-    folder: Option<PathBuf>,
+    file: Option<MetricsFile>,
     /// What each member has told last; `None` when it could not be taken.
     schemas: BTreeMap<MemberId, Option<SchemaId>>,
     scrapes: BTreeMap<ScrapeId, Scrape>,
@@ -82,14 +83,23 @@ impl Broker {
         let roster = self.roster();
         let own = incarnation(&roster.primary);
         let mut metrics = self.metrics();
-        metrics.folder = Some(folder.to_owned());
-        if let Some(kept) = metrics_file::kept(folder, self.epoch) {
-            match metrics.adopt(own, &kept) {
-                Ok(true) => metrics.settle = Some((Instant::now() + grace, grace)),
+        let mut file = MetricsFile::new(folder, self.epoch);
+        for kept in file.kept() {
+            match metrics.adopt(own, &kept.state) {
+                Ok(true) => {
+                    file.spare(&kept);
+                    metrics.settle = Some((Instant::now() + grace, grace));
+                }
                 Ok(false) => debug!("no member lives whose metrics were kept: they begin anew"),
-                Err(error) => warn!("the metrics of the previous primary begin anew: {error}"),
+                // It was being written when the previous primary died; the one before is whole.
+                Err(error) => {
+                    debug!("the metrics of the previous primary: {error}");
+                    continue;
+                }
             }
+            break;
         }
+        metrics.file = Some(file);
         metrics.join(own);
         drop(metrics);
         drop(roster);
@@ -104,15 +114,15 @@ impl Broker {
         metrics.left = true;
         let own = incarnation(&roster.primary);
         if leaves && roster.members.is_empty() && !metrics.awaits_somebody(own) {
-            if let Some(folder) = &metrics.folder {
-                metrics_file::discard(folder);
+            if let Some(file) = &metrics.file {
+                file.discard();
             }
             return;
         }
         if leaves {
             metrics.aggregate.forget(own);
         }
-        metrics.write(self.epoch);
+        metrics.write();
     }
 
     pub(super) fn join_metrics(&self, member: &MemberInfo) {
@@ -237,7 +247,7 @@ impl Broker {
             })
             .collect();
         if !answers.is_empty() || metrics.write_at.is_some_and(|at| at <= now) {
-            metrics.write(self.epoch);
+            metrics.write();
         }
         let next = metrics.next();
         drop(metrics);
@@ -375,15 +385,15 @@ impl GroupMetrics {
         (rendered.text, problems.collect())
     }
 
-    fn write(&mut self, epoch: crate::role::Epoch) {
-        let Some(folder) = &self.folder else { return };
+    fn write(&mut self) {
+        let Some(file) = &mut self.file else { return };
         self.write_at = None;
         self.written_at = Some(Instant::now());
-        match metrics_file::keep(folder, epoch, &self.aggregate.to_bytes()) {
+        match file.keep(&self.aggregate.to_bytes()) {
             Ok(()) => self.unwritten = false,
             Err(error) if !self.unwritten => {
                 self.unwritten = true;
-                warn!("the next primary will not know this one's metrics: {}: {error}", folder.display());
+                warn!("the next primary will not know this one's metrics: they can't be written: {error}");
             }
             Err(_) => {}
         }
