@@ -88,7 +88,7 @@ test(`${WORKERS * JOINS * 2} joins and leaves leave no file, socket, thread or m
   expect(await primary.run('members')).toMatchObject([{ pid: primary.child.pid, role: 'primary' }]);
   const folders = readdirSync(runtimeDir);
   expect(folders).toHaveLength(1);
-  expect(readdirSync(join(runtimeDir, folders[0])).sort()).toEqual(['lock', 'socket']);
+  expect(readdirSync(join(runtimeDir, folders[0])).sort()).toEqual(['lock', 'metrics.0', 'metrics.1', 'socket']);
 });
 
 function print(took: number, before: Held[], middle: Held[], after: Held[]): void {
