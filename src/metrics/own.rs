@@ -1,43 +1,10 @@
 //! What the agent measures itself, as families. Names follow Prometheus' conventions: base units, `_total`.
 //!
-//! Two parts: what each member counts ([`MemberReadings`]) goes into its snapshots beside the application's own metrics
-//! ([`Schema::joined`](super::schema::Schema::joined)), so that it adds up and stays; what only the broker knows
-//! ([`GroupReadings`]) is written behind the group's metrics when they are asked for.
+//! Here is what only the broker knows ([`GroupReadings`]), written behind the group's metrics when they are asked for. What
+//! each member counts of its calls (`ts/metrics/own.ts`) goes into its snapshots beside the application's own metrics, so
+//! that it adds up and stays.
 
 use crate::metrics::model::{Aggregator, Family, Kind, Labels, Sample, Series, Suffix};
-use crate::metrics::number;
-
-/// Upper bounds (seconds) of the buckets of calls' durations.
-pub const DURATIONS: [f64; 12] =
-    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0];
-
-/// How calls can end, as the label `outcome` says it.
-pub const OUTCOMES: [&str; 4] = ["ok", "not-sent", "unknown", "executed"];
-
-/// What a member has measured since it started.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MemberReadings {
-    /// How often it has become primary or a worker.
-    pub role_changes: u64,
-    /// Calls that it has made, by [`OUTCOMES`].
-    pub calls: [u64; OUTCOMES.len()],
-    /// How long they took.
-    pub durations: Durations,
-    /// Calls that wait for their outcome.
-    pub queue_depth: u64,
-    /// Bytes that calls and replies took, in.
-    pub bytes_in: u64,
-    /// And out.
-    pub bytes_out: u64,
-}
-
-/// How long calls took.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Durations {
-    /// Calls by bucket, not cumulative; the last is beyond all bounds.
-    counts: [u64; DURATIONS.len() + 1],
-    sum: f64,
-}
 
 /// What the broker knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,37 +28,6 @@ pub struct MemberReading<'a> {
     pub lag: Option<f64>,
     /// How old its last snapshot is (seconds), if there is one.
     pub snapshot_age: Option<f64>,
-}
-
-impl Durations {
-    /// A call took so long.
-    pub fn observe(&mut self, seconds: f64) {
-        let bucket = DURATIONS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATIONS.len());
-        self.counts[bucket] += 1;
-        self.sum += seconds;
-    }
-}
-
-impl MemberReadings {
-    /// As families, always with the same series in the same order.
-    #[must_use]
-    pub fn families(&self) -> Vec<Family> {
-        let calls = OUTCOMES.iter().zip(self.calls);
-        vec![
-            family("process_agent_role_changes_total", "Times that a member became primary or a worker.")
-                .counter([sample([], float(self.role_changes))]),
-            family("process_agent_calls_total", "Calls of members to the primary, by how they ended.")
-                .counter(calls.map(|(outcome, count)| sample([("outcome", outcome)], float(count)))),
-            family("process_agent_call_duration_seconds", "How long calls to the primary took.")
-                .histogram(&self.durations),
-            family("process_agent_queue_depth", "Calls that wait for their outcome.")
-                .gauge([sample([], float(self.queue_depth))]),
-            family("process_agent_bytes_total", "Bytes of calls and replies, by direction.").counter([
-                sample([("direction", "in")], float(self.bytes_in)),
-                sample([("direction", "out")], float(self.bytes_out)),
-            ]),
-        ]
-    }
 }
 
 impl GroupReadings<'_> {
@@ -129,27 +65,8 @@ fn family(name: &'static str, help: &'static str) -> Named {
 }
 
 impl Named {
-    fn counter(self, readings: impl IntoIterator<Item = Reading>) -> Family {
-        self.with(Kind::Counter, readings.into_iter().map(|reading| (Suffix::Value, reading)))
-    }
-
     fn gauge(self, readings: impl IntoIterator<Item = Reading>) -> Family {
         self.with(Kind::Gauge, readings.into_iter().map(|reading| (Suffix::Value, reading)))
-    }
-
-    fn histogram(self, durations: &Durations) -> Family {
-        let mut below = 0;
-        let bounds = DURATIONS.iter().copied().chain([f64::INFINITY]);
-        let mut readings: Vec<_> = bounds
-            .zip(durations.counts)
-            .map(|(bound, count)| {
-                below += count;
-                (Suffix::Bucket, sample([("le", &number::to_string(bound))], float(below)))
-            })
-            .collect();
-        readings.push((Suffix::Sum, sample([], durations.sum)));
-        readings.push((Suffix::Count, sample([], float(below))));
-        self.with(Kind::Histogram, readings)
     }
 
     /// Names and labels are those above, and a member's name fits every label: nothing is refused.
@@ -177,31 +94,7 @@ fn float(count: u64) -> f64 {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::metrics::schema::Schema;
     use crate::metrics::write::{write, Format};
-
-    #[test]
-    fn readings_are_families_with_the_same_series_each_time() {
-        let mut readings = MemberReadings::default();
-        let (before, _, _) = Schema::split(readings.families()).unwrap();
-        readings.durations.observe(0.002);
-        readings.durations.observe(60.0);
-        readings.calls[0] = 2;
-        let (after, values, _) = Schema::split(readings.families()).unwrap();
-        assert_eq!(before.id(), after.id());
-        assert_eq!(values.len(), after.columns());
-        let text = String::from_utf8(write(&readings.families(), Format::Text)).unwrap();
-        for line in [
-            "process_agent_calls_total{outcome=\"ok\"} 2",
-            "process_agent_call_duration_seconds_bucket{le=\"0.001\"} 0",
-            "process_agent_call_duration_seconds_bucket{le=\"0.0025\"} 1",
-            "process_agent_call_duration_seconds_bucket{le=\"+Inf\"} 2",
-            "process_agent_call_duration_seconds_sum 60.002",
-            "process_agent_bytes_total{direction=\"out\"} 0",
-        ] {
-            assert!(text.lines().any(|other| other == line), "{line}: {text}");
-        }
-    }
 
     #[test]
     fn the_broker_says_what_it_knows_of_each() {
