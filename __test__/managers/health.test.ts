@@ -47,7 +47,7 @@ async function four(project: 'v3' | 'v4', health: object = {}) {
 /** Blocks one of four; the others say so in time, and are well when it goes on. */
 async function aStuckOneIsToldByTheOthers(ports: number[], pids: number[]) {
   await untilEach(ports, pids, isWell);
-  const { pid } = await get<{ pid: number }>(ports[0], '/block?ms=2500');
+  const { pid } = await get<{ pid: number }>(ports[0], '/stall?ms=2500');
   const blocked = Date.now();
   const others = pids.filter(each => each !== pid);
   const told = await untilEach(ports, others, fails);
@@ -185,7 +185,7 @@ test('the primary itself: stuck, frozen and killed', async () => {
   const { members, each, primary: find } = await four('v4');
   await each(members, isWell);
   const { primary, others } = await find();
-  await get(primary.port, '/block?ms=2000');
+  await get(primary.port, '/stall?ms=2000');
   const stuck = await each(others, fails);
   for (const { reason } of stuck.values()) {
     expect(reason).toMatch(new RegExp(`^primary pid ${primary.pid} .*: its event loop has been stuck`));

@@ -23,7 +23,7 @@ export class HealthController {
   }
 
   /** Says which process it is that does nothing else from now on. */
-  @Get('/block')
+  @Get('/stall')
   async block(@Query('ms') ms: string) {
     setTimeout(() => block(Number(ms)), 10);
     return { ...here };

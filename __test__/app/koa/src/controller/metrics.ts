@@ -15,7 +15,7 @@ export class MetricsController {
   @Inject()
   ctx: { set(name: string, value: string): void };
 
-  @Get('/order')
+  @Get('/count-order')
   async order(@Query('kind') kind: string) {
     orders.inc({ kind });
     return { ...here };
