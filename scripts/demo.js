@@ -86,7 +86,10 @@ async function theNextOneCountsOn(app) {
 
 async function everyoneSpeaksForAll(app) {
   console.log('4. Health: every process speaks for all of them.\n');
-  const pids = (await get(app.port, '/health/group')).members.map(({ member }) => member.pid);
+  // The process that was stopped before has left by then, and the one in its place has started.
+  const isWhole = ({ members }) => members?.length === workers && members.every(({ state }) => state === 'ok');
+  const { members } = (await askUntil(app, '/health/group', answers => isWhole(answers.at(-1) ?? {}))).at(-1);
+  const pids = members.map(({ member }) => member.pid);
   await untilHealth(app, pids, { status: 200 });
   const { answeredBy: stuck } = await get(app.port, '/hang?ms=3000');
   const began = Date.now();
