@@ -348,7 +348,3 @@ impl Broker {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}

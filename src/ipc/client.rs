@@ -21,7 +21,7 @@ use crate::ipc::lane::{self, LaneContext, OpenLane, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
-use crate::time::now_ms;
+use crate::time::{millis, now_ms};
 use crate::watch::silence::Silence;
 use crate::watch::Limits;
 
@@ -301,10 +301,6 @@ impl Hearing<'_> {
             kill(self.primary.pid);
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// When nobody waits for a parcel any more.

@@ -162,7 +162,7 @@ pub async fn next_frame(stream: &Stream, reader: &mut FrameReader) -> Result<Opt
 }
 
 fn no_answer() -> AgentError {
-    AgentError::NoAnswer(u64::try_from(HANDSHAKE.as_millis()).unwrap_or(u64::MAX))
+    AgentError::NoAnswer(crate::time::millis(HANDSHAKE))
 }
 
 /// Turns another user's process away.

@@ -52,7 +52,7 @@ impl Deaths {
     /// Begins with what is left of the tenure before. The dead are forgotten after `forget`.
     #[must_use]
     pub fn new(legacy: Legacy, forget: Duration, now_ms: u64) -> Self {
-        let forget_ms = u64::try_from(forget.as_millis()).unwrap_or(u64::MAX);
+        let forget_ms = crate::time::millis(forget);
         let Legacy { dead, expected, before } = legacy;
         Self { dead, expected, before, began: now_ms, forget_ms }
     }

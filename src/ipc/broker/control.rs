@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{timeout, MissedTickBehavior};
 use tracing::{debug, warn};
 
-use super::{millis, Broker, Entry, HEAR_OUT};
+use super::{Broker, Entry, HEAR_OUT};
 use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
 use crate::ipc::connection::{Connection, Incoming, Outward};
@@ -16,7 +16,7 @@ use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::{outbox, Outbox, Outgoing, WeakOutbox};
 use crate::ipc::parcel::Parcel;
 use crate::role::MemberId;
-use crate::time::now_ms;
+use crate::time::{millis, now_ms};
 use crate::watch::silence::Silence;
 
 /// Bounds of how often a member may want to hear of us.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tracing::{debug, warn};
 
-use super::{millis, Broker, Roster};
+use super::{Broker, Roster};
 use crate::error::Result;
 use crate::inbox::Letter;
 use crate::ipc::frame::Codec;
@@ -28,7 +28,7 @@ use crate::metrics::write::Format;
 use crate::metrics::Incarnation;
 use crate::role::metrics_file::MetricsFile;
 use crate::role::MemberId;
-use crate::time::now_ms;
+use crate::time::{millis, now_ms};
 
 /// How often the folder's file follows what members push; it follows answers at once.
 const WRITE_EVERY: Duration = Duration::from_secs(1);

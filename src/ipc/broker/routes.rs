@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::{millis, Broker, Roster};
+use super::{Broker, Roster};
 use crate::error::{AgentError, Result};
 use crate::inbox::Letter;
 use crate::ipc::gather::Ended;
 use crate::ipc::message::MemberInfo;
 use crate::ipc::parcel::{Body, Carrier, GatherId, Parcel, Reason, Request};
 use crate::role::MemberId;
-use crate::time::now_ms;
+use crate::time::{millis, now_ms};
 
 /// How many bytes may wait for a member before its publishers wait for it.
 const MUCH: usize = 16 * 1024 * 1024;

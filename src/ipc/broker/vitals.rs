@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
-use super::{millis, Broker, Roster};
+use super::{Broker, Roster};
 use crate::ipc::deaths::{Death, Legacy};
 use crate::ipc::health::Standing;
 use crate::ipc::message::{MemberInfo, MemberState, Message};
 use crate::role::MemberId;
-use crate::time::now_ms;
+use crate::time::{millis, now_ms};
 
 impl Broker {
     /// Everybody, the primary first, and the dead last.

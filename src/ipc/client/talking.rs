@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::{millis, Say};
+use super::Say;
 use crate::error::Result;
 use crate::inbox::{Inbox, Notice};
 use crate::ipc::connection::Outward;
 use crate::ipc::deaths::Known;
 use crate::ipc::message::{MemberState, Message};
 use crate::role::{Epoch, MemberId};
+use crate::time::millis;
 use crate::watch::lag::{Lag, Verdict};
 
 /// See the module.
