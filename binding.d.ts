@@ -12,12 +12,13 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** A membership in a group, on one thread of its own. */
 export declare class NativeAgent {
   /**
-   * Starts to join. `wake` is called on the event loop when there is something to take.
+   * Starts to join. `wake` is called on the event loop when there is something to take; `onFrame` with what arrives on
+   * a lane that the event loop reads. Neither function may throw.
    *
    * # Errors
    * When the operating system gives no thread.
    */
-  constructor(options: NativeAgentOptions, wake: () => void)
+  constructor(options: NativeAgentOptions, wake: () => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void)
   /** The group's folder. */
   get folder(): string
   /** To be called in `wake`: the event loop turns. Tells whether there is something to take. */
@@ -29,7 +30,11 @@ export declare class NativeAgent {
    * # Errors
    * When one does.
    */
-  take(onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void): boolean
+  take(onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void): boolean
+  /** A lane that a notice `lane-open` has told of may bring its frames. */
+  readLane(lane: number): void
+  /** The lane has brought something that is no frame of calls or replies: it ends. */
+  refuseLane(lane: number, reason: string): void
   /**
    * Sends a batch as text. Returns its number on the lane, counted from 1; 0 when the lane is closed; -1 when
    * `bounded` and the other end doesn't read what it was sent.
@@ -117,6 +122,10 @@ export interface NativeAgentOptions {
   killFrozen: boolean
   /** How long (ms) members may take to join a new primary before their metrics are those of the dead. */
   metricsGrace: number
+  /** Its event loop reads the call lanes, where it can; else a thread does. */
+  pollLanes: boolean
+  /** Its event loop may wait awake for an answer, for some microseconds, where there are processors for it. */
+  spin: boolean
   /** Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew. */
   protocols?: Array<number>
 }

@@ -22,6 +22,7 @@ describe('the configuration', () => {
       primary: { maxBlocked: 30_000, onFrozen: 'wait' },
       health: { group: true, maxLag: 1_000, forgetDead: 60_000, minMembers: 0, policy: 'all' },
       metrics: { pushInterval: 5_000, timeout: 1_000, memberLabel: false, quantiles: 'drop', aggregators: {} },
+      spin: true,
     });
     expect(resolveConfig({})).toEqual(resolveConfig(undefined));
   });

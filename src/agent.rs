@@ -12,7 +12,7 @@ use crate::inbox::{Inbox, Item, Notice};
 use crate::ipc::client::{Manners, OnFrozen};
 use crate::ipc::deaths::Legacy;
 use crate::ipc::frame::{Codec, Kind};
-use crate::ipc::lane::{Budget, LaneContext, Lanes, Sent};
+use crate::ipc::lane::{Budget, Lane, LaneContext, Lanes, ReadBy, Sent};
 use crate::ipc::message::{MemberInfo, MemberState, Speaks};
 use crate::log;
 use crate::membership::{Command, Membership};
@@ -57,6 +57,8 @@ pub struct Options {
     pub metrics_grace: Duration,
     /// The protocol's versions that it speaks.
     pub speaks: Speaks,
+    /// Who reads its call lanes.
+    pub read_by: ReadBy,
 }
 
 /// An agent: one membership, on one thread of its own. Dropping it ends it, without a goodbye.
@@ -111,6 +113,7 @@ impl Agent {
                 lanes: Arc::clone(&lanes),
                 max_payload: options.max_payload,
                 budget: Arc::new(Budget::new(options.max_held)),
+                read_by: options.read_by,
             },
         };
         let thread =
@@ -153,6 +156,12 @@ impl Agent {
     #[must_use]
     pub fn send(&self, lane: u32, kind: Kind, codec: Codec, payload: &[u8], bounded: bool) -> Sent {
         self.lanes.get(lane).map_or(Sent::Closed, |lane| lane.send(kind, codec, payload, bounded))
+    }
+
+    /// The lane of that number, while it is open.
+    #[must_use]
+    pub fn lane(&self, lane: u32) -> Option<Arc<Lane>> {
+        self.lanes.get(lane)
     }
 
     /// Notes whether a debugger may hold the event loop.

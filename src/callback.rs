@@ -1,11 +1,18 @@
 //! The one place that knows how Rust calls JavaScript.
 
+#[cfg(unix)]
+mod frames;
+
+#[cfg(unix)]
+pub use frames::{EnvironmentEnd, FrameCallback};
 use napi::bindgen_prelude::{Buffer, Either, FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status};
 
 use crate::inbox::{Item, Letter, Notice};
 use crate::ipc::frame::Codec;
+use crate::ipc::lane::LaneId;
+use crate::ipc::message::Final;
 use crate::ipc::parcel::Body;
 
 /// Wakes the event loop. Weak: an idle agent doesn't keep a process alive.
@@ -28,10 +35,22 @@ pub fn waker(wake: &Function<'_, (), ()>) -> Result<impl Fn() + Send + Sync + 's
     })
 }
 
-/// What JavaScript gets of a frame: lane, kind, epoch, payload.
-pub type FrameArgs = FnArgs<(u32, u32, f64, Either<String, Buffer>)>;
+/// What JavaScript gets of a frame: lane, kind, payload.
+pub type FrameArgs = FnArgs<(u32, u32, Either<String, Buffer>)>;
+/// The function that gets it. It may not throw.
+pub type OnFrame<'a> = Function<'a, FrameArgs, ()>;
 /// What JavaScript gets of a notice: JSON, and the body of one that has a body.
 pub type NoticeArgs = FnArgs<(String, Option<Either<String, Buffer>>)>;
+
+/// The lanes that the event loop reads.
+pub trait PolledLanes {
+    /// There is room again for what the lane brings.
+    fn resume(&self, lane: LaneId);
+    /// The lane has ended: gives JavaScript what is left of it, and tells the other end's last word, if it is one of these.
+    fn finish(&self, lane: LaneId) -> Option<Final>;
+    /// None is read any more, and JavaScript is not called.
+    fn close(&self);
+}
 
 /// Hands items to JavaScript, in order.
 ///
@@ -39,7 +58,8 @@ pub type NoticeArgs = FnArgs<(String, Option<Either<String, Buffer>>)>;
 /// When a function throws: then the items after it are lost, so the functions must not.
 pub fn deliver(
     items: Vec<Item>,
-    on_frame: &Function<'_, FrameArgs, ()>,
+    lanes: &impl PolledLanes,
+    on_frame: &OnFrame<'_>,
     on_notice: &Function<'_, NoticeArgs, ()>,
 ) -> Result<()> {
     for item in items {
@@ -50,14 +70,26 @@ pub fn deliver(
         match item {
             Item::Frame(lane, frame) => {
                 let payload = payload(frame.codec, &frame.payload);
-                on_frame.call(FnArgs::from((
-                    lane.id.0,
-                    frame.kind as u32,
-                    number(frame.epoch.0),
-                    payload,
-                )))?;
+                on_frame.call(FnArgs::from((lane.id.0, frame.kind as u32, payload)))?;
             }
-            Item::Notice(notice) => on_notice.call(FnArgs::from((notice_json(&notice), None)))?,
+            Item::Room(lane) => lanes.resume(lane),
+            Item::Notice(Notice::LaneClosed { lane, written, accepted, relieved }) => {
+                // What is still in its socket comes before its end, and with it, perhaps, the other end's last word.
+                let last = lanes.finish(lane);
+                let notice = Notice::LaneClosed {
+                    lane,
+                    written,
+                    accepted: last.map_or(accepted, |last| Some(last.accepted)),
+                    relieved: relieved || last.is_some_and(|last| last.relieved),
+                };
+                on_notice.call(FnArgs::from((notice_json(&notice), None)))?;
+            }
+            Item::Notice(notice) => {
+                if notice == Notice::Closed {
+                    lanes.close();
+                }
+                on_notice.call(FnArgs::from((notice_json(&notice), None)))?;
+            }
             Item::Letter(Letter { notice, body, .. }) => {
                 let body = payload(body.codec, &body.bytes);
                 on_notice.call(FnArgs::from((notice_json(&notice), Some(body))))?;

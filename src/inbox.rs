@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::ipc::frame::Frame;
-use crate::ipc::lane::Lane;
+use crate::ipc::lane::{Lane, LaneId};
 pub use crate::notice::{Letter, Notice};
 use crate::time::now_ms;
 use crate::watch::event_loop::{EventLoop, Watch};
@@ -30,6 +30,8 @@ const TAKE_BYTES: usize = 4 * 1024 * 1024;
 pub enum Item {
     /// Calls or replies from another member.
     Frame(Arc<Lane>, Frame),
+    /// A lane that the event loop reads may be read on.
+    Room(LaneId),
     /// Something else to tell.
     Notice(Notice),
     /// Something else to tell, with a body.
@@ -45,7 +47,7 @@ impl Item {
         match self {
             Self::Frame(lane, _) => lane.count_accepted(),
             Self::Letter(letter) => letter.expires.is_none_or(|expires| expires > now_ms()),
-            Self::Notice(_) => true,
+            Self::Room(_) | Self::Notice(_) => true,
         }
     }
 }
@@ -95,6 +97,12 @@ impl Inbox {
     /// Puts a notice in.
     pub fn tell(&self, notice: Notice) {
         self.queue().items.push_back(Item::Notice(notice));
+        self.schedule();
+    }
+
+    /// The event loop may read a lane on.
+    pub fn push_room(&self, lane: LaneId) {
+        self.queue().items.push_back(Item::Room(lane));
         self.schedule();
     }
 
@@ -206,7 +214,7 @@ impl Inbox {
                 bytes += match &item {
                     Item::Frame(_, frame) => frame.payload.len(),
                     Item::Letter(letter) => letter.body.bytes.len(),
-                    Item::Notice(_) => 0,
+                    Item::Room(_) | Item::Notice(_) => 0,
                 };
                 // What comes after it is taken when the last word was said, and so is not accepted.
                 let is_last = matches!(item, Item::Notice(Notice::Finishing));

@@ -13,6 +13,7 @@ pub mod log;
 pub mod membership;
 pub mod metrics;
 pub mod notice;
+mod polling;
 pub mod role;
 pub mod time;
 pub mod watch;
@@ -27,10 +28,11 @@ use napi_derive::napi;
 
 use crate::ipc::client::OnFrozen;
 use crate::ipc::frame::{Codec, Kind};
-use crate::ipc::lane::Sent;
+use crate::ipc::lane::{ReadBy, Sent};
 use crate::ipc::message::Speaks;
 use crate::ipc::parcel;
 use crate::membership::Command;
+use crate::polling::Polling;
 use crate::role::Epoch;
 use crate::watch::Limits;
 
@@ -77,6 +79,10 @@ pub struct NativeAgentOptions {
     pub kill_frozen: bool,
     /// How long (ms) members may take to join a new primary before their metrics are those of the dead.
     pub metrics_grace: u32,
+    /// Its event loop reads the call lanes, where it can; else a thread does.
+    pub poll_lanes: bool,
+    /// Its event loop may wait awake for an answer, for some microseconds, where there are processors for it.
+    pub spin: bool,
     /// Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew.
     pub protocols: Option<Vec<u32>>,
 }
@@ -85,26 +91,39 @@ pub struct NativeAgentOptions {
 #[napi]
 pub struct NativeAgent {
     agent: Arc<agent::Agent>,
+    lanes: Polling,
 }
 
 #[napi]
 #[expect(clippy::needless_pass_by_value, reason = "the binding hands values over")]
 #[expect(clippy::must_use_candidate, reason = "called from JavaScript alone")]
 impl NativeAgent {
-    /// Starts to join. `wake` is called on the event loop when there is something to take.
+    /// Starts to join. `wake` is called on the event loop when there is something to take; `onFrame` with what arrives on
+    /// a lane that the event loop reads. Neither function may throw.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, options: NativeAgentOptions, wake: Function<'_, (), ()>) -> Result<Self> {
-        let agent = Arc::new(agent::Agent::start(options.into(), callback::waker(&wake)?)?);
+    #[napi(
+        constructor,
+        catch_unwind,
+        ts_args_type = "options: NativeAgentOptions, wake: () => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void"
+    )]
+    pub fn new(
+        env: Env,
+        options: NativeAgentOptions,
+        wake: Function<'_, (), ()>,
+        on_frame: callback::OnFrame<'_>,
+    ) -> Result<Self> {
+        let lanes = Polling::new(env, &options, &on_frame)?;
+        let options = agent::Options { read_by: lanes.read_by(), ..options.into() };
+        let agent = Arc::new(agent::Agent::start(options, callback::waker(&wake)?)?);
         // A worker thread can end without closing its agent.
         env.add_env_cleanup_hook(Arc::downgrade(&agent), |agent| {
             if let Some(agent) = agent.upgrade() {
                 agent.abandon();
             }
         })?;
-        Ok(Self { agent })
+        Ok(Self { agent, lanes })
     }
 
     /// The group's folder.
@@ -126,16 +145,28 @@ impl NativeAgent {
     /// When one does.
     #[napi(
         catch_unwind,
-        ts_args_type = "onFrame: (lane: number, kind: number, epoch: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void"
+        ts_args_type = "onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void"
     )]
     pub fn take(
         &self,
-        on_frame: Function<'_, callback::FrameArgs, ()>,
+        on_frame: callback::OnFrame<'_>,
         on_notice: Function<'_, callback::NoticeArgs, ()>,
     ) -> Result<bool> {
         let (items, left) = self.agent.take();
-        callback::deliver(items, &on_frame, &on_notice)?;
+        callback::deliver(items, &self.lanes, &on_frame, &on_notice)?;
         Ok(left)
+    }
+
+    /// A lane that a notice `lane-open` has told of may bring its frames.
+    #[napi(catch_unwind)]
+    pub fn read_lane(&self, lane: u32) {
+        self.lanes.read(&self.agent, lane);
+    }
+
+    /// The lane has brought something that is no frame of calls or replies: it ends.
+    #[napi(catch_unwind)]
+    pub fn refuse_lane(&self, lane: u32, reason: String) {
+        self.lanes.refuse(&self.agent, lane, reason);
     }
 
     /// Sends a batch as text. Returns its number on the lane, counted from 1; 0 when the lane is closed; -1 when
@@ -237,7 +268,10 @@ impl NativeAgent {
         let kind = kind.filter(|kind| matches!(kind, Kind::Calls | Kind::Replies));
         let kind = kind.ok_or_else(|| Error::from_reason("only calls and replies are sent"))?;
         Ok(match self.agent.send(lane, kind, codec, payload, bounded) {
-            Sent::Frame(number) => callback::number(number),
+            Sent::Frame(number) => {
+                self.lanes.sent(lane);
+                callback::number(number)
+            }
             Sent::Closed => 0.0,
             Sent::Full => -1.0,
         })
@@ -271,6 +305,7 @@ impl From<NativeAgentOptions> for agent::Options {
             on_frozen: if options.kill_frozen { OnFrozen::Kill } else { OnFrozen::Wait },
             metrics_grace: Duration::from_millis(u64::from(options.metrics_grace)),
             speaks,
+            read_by: ReadBy::Thread,
         }
     }
 }

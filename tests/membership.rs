@@ -112,7 +112,7 @@ fn frames_arrive_in_order_and_once() {
         .iter()
         .filter_map(|(_, item)| match item {
             Item::Frame(_, frame) => Some(frame.payload.len()),
-            Item::Notice(_) | Item::Letter(_) => None,
+            Item::Room(_) | Item::Notice(_) | Item::Letter(_) => None,
         })
         .collect();
     let expected: Vec<_> = (0..50).flat_map(|_| sizes).map(|size| size + 8).collect();

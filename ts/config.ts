@@ -26,6 +26,7 @@ export const DEFAULTS = {
   primary: { maxBlocked: 30_000, onFrozen: 'wait' },
   health: { group: true, maxLag: 1_000, forgetDead: 60_000, minMembers: 0, policy: 'all' },
   metrics: { pushInterval: 5_000, timeout: 1_000, memberLabel: false, quantiles: 'drop', aggregators: {} },
+  spin: true,
 } as const;
 
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
@@ -89,6 +90,7 @@ const RULES: Rules<ProcessAgentConfig> = {
     format: oneOf('text', 'openmetrics'),
   },
   strictCopy: oneOf('off', 'warn', 'error'),
+  spin: trueOrFalse(),
 };
 
 /**

@@ -223,7 +223,12 @@ const commands = {
     const { user, system } = process.cpuUsage(before);
     return user + system;
   },
-  handOver: () => engine.handOver(),
+  handOver: () => {
+    const handedOver = engine.handOver();
+    // From here on it accepts no call.
+    tell({ type: 'hands over' });
+    return handedOver;
+  },
   close: () => engine.close(),
   stop: async () => {
     await engine.handOver();

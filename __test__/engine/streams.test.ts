@@ -115,6 +115,7 @@ test('a stream that is longer than the window goes on while the primary hands ov
   const left = read('count', [1_000_000, { every: 5 }], 60);
   await worker.call('pid');
   const handedOver = primary.run('handOver');
+  await primary.until('the beginning', told => told.type === 'hands over');
   // Refused by the primary: calls flow to it no more.
   const refused = worker.call('pid');
   expect(await reading).toMatchObject({ end: 'done' });
@@ -131,6 +132,7 @@ test('a stream is read on while new calls wait for the next primary', async () =
   const reading = reader.run<Read>('read', 'count', [100, { every: 10 }]);
   await reader.call('pid');
   const over = group.primary.run('handOver');
+  await group.primary.until('the beginning', told => told.type === 'hands over');
   const waiting = reader.call('pid');
   expect(await reading).toMatchObject({ end: 'done' });
   await over;

@@ -187,6 +187,7 @@ impl Following {
                 },
             }
         };
+        let end = Arc::clone(&lane.lane);
         let (mut running, mut control) = (std::pin::pin!(lane.run()), std::pin::pin!(control));
         // When one has ended, there may still be something in the other's socket.
         tokio::select! {
@@ -195,7 +196,11 @@ impl Following {
                 outcome.and(last.unwrap_or(Err(AgentError::Disconnected)))
             }
             outcome = &mut control => {
-                let _ = timeout(DRAIN, running).await;
+                tokio::select! {
+                    _ = timeout(DRAIN, running) => {}
+                    // A busy event loop reads the rest when it hears of the end: nobody waits for it.
+                    () = end.hung_up() => {}
+                }
                 outcome
             }
         }

@@ -1,34 +1,56 @@
 //! The call lane: carries batches of calls and replies between the event loops of two members.
 //!
-//! This is the one place that decides how. Here a batch is written from the JavaScript thread if the socket takes it
-//! at once (Unix), and otherwise by a task of the agent's thread; a task of that thread reads, into the inbox with its
-//! one coalesced wake-up. Order per lane holds on either path: the task writes only while the queue is not empty, and
-//! the JavaScript thread only while it is.
+//! This is the one place that decides how. A batch is written from the JavaScript thread if the socket takes it at once
+//! (Unix), and otherwise by a task of the agent's thread. What arrives is read by the event loop itself, which polls the
+//! socket ([`reader`]), or, where that can't be, by a task of the agent's thread, into the inbox with its one coalesced
+//! wake-up ([`open`] has both). Order per lane holds on either path: the task writes only while the queue is not empty,
+//! and the JavaScript thread only while it is.
+
+mod open;
+#[cfg(unix)]
+pub mod reader;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use interprocess::local_socket::tokio::Stream;
 use serde::Serialize;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
-use crate::error::{AgentError, Result};
-use crate::inbox::{Inbox, Notice};
-use crate::ipc::connection::next_frame;
+use crate::error::Result;
+use crate::inbox::Inbox;
 use crate::ipc::frame::{self, Codec, FrameReader, Kind};
 use crate::ipc::message::Final;
-use crate::role::{Epoch, MemberId};
+use crate::role::Epoch;
 
-/// What a batch may have over the largest payload of one call.
-const BATCH_ROOM: usize = 2 * 1024 * 1024;
+pub use open::{open, OpenLane, Peer};
+
 /// While so many bytes of replies wait to be written to a caller, no more calls are read from it. The caller's end always
 /// reads: two ends that wait for each other to read would wait for ever.
 const PAUSE_READING: usize = 16 * 1024 * 1024;
-/// How long a lane that has said its last word goes on writing.
-const FLUSH: Duration = Duration::from_millis(500);
+
+/// How a socket is written to: without waiting.
+#[cfg(target_os = "linux")]
+const SEND: rustix::net::SendFlags = rustix::net::SendFlags::DONTWAIT.union(rustix::net::SendFlags::NOSIGNAL);
+/// As on Linux. Node ignores SIGPIPE where the flag is missing.
+#[cfg(all(unix, not(target_os = "linux")))]
+const SEND: rustix::net::SendFlags = rustix::net::SendFlags::DONTWAIT;
+
+/// How often a lane whose member has ended otherwise is looked at.
+#[cfg(unix)]
+const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
+
+/// Who reads what arrives on a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadBy {
+    /// A task of the agent's thread.
+    #[default]
+    Thread,
+    /// The event loop, which polls the socket.
+    #[cfg(unix)]
+    EventLoop,
+}
 
 /// A lane's number, unique in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -42,15 +64,22 @@ pub struct Lane {
     pub id: LaneId,
     /// The tenure that it belongs to: frames of another are refused.
     pub epoch: Epoch,
+    /// The other end makes the calls.
+    pub calls_us: bool,
+    read_by: ReadBy,
     state: Mutex<State>,
     queued: Notify,
     written: Notify,
+    /// The event loop has read it to its end.
+    ended: Notify,
+    inbox: Arc<Inbox>,
     budget: Arc<Budget>,
     #[cfg(unix)]
     direct: std::os::fd::OwnedFd,
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another party's word, at any time")]
 struct State {
     /// What could not be written at once.
     queue: VecDeque<Chunk>,
@@ -69,6 +98,14 @@ struct State {
     /// The last word was said: no later frame is ever taken, also when the lane is closed by now.
     last_word_said: bool,
     phase: Phase,
+    /// What arrived behind the handshake, for the event loop that is going to read.
+    unread: Option<FrameReader>,
+    /// The event loop doesn't read until less waits to be written.
+    paused: bool,
+    /// How it came to its end, when the event loop has read it.
+    end: Option<Result<()>>,
+    /// The other end's last word.
+    last: Option<Final>,
 }
 
 /// What is left of a frame.
@@ -121,18 +158,29 @@ enum Phase {
     Closed,
 }
 
+impl State {
+    /// The other end has read enough of what it was sent, or never will.
+    fn may_read(&self) -> bool {
+        self.unwritten < PAUSE_READING || self.broken
+    }
+}
+
 impl Lane {
-    fn new(epoch: Epoch, stream: &Stream, budget: Arc<Budget>) -> Result<Self> {
+    fn new(epoch: Epoch, calls_us: bool, stream: &Stream, context: &LaneContext) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         #[cfg(not(unix))]
         let _ = stream;
         Ok(Self {
             id: LaneId(NEXT.fetch_add(1, Ordering::Relaxed)),
             epoch,
+            calls_us,
+            read_by: context.read_by,
             state: Mutex::default(),
             queued: Notify::new(),
             written: Notify::new(),
-            budget,
+            ended: Notify::new(),
+            inbox: Arc::clone(&context.inbox),
+            budget: Arc::clone(&context.budget),
             #[cfg(unix)]
             direct: duplicate(stream)?,
         })
@@ -175,14 +223,9 @@ impl Lane {
     /// what the other end had sent before.
     #[cfg(unix)]
     fn write_now(&self, header: &[u8], payload: &[u8]) -> usize {
-        use rustix::net::{SendAncillaryBuffer, SendFlags};
-        #[cfg(target_os = "linux")]
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        // Node ignores SIGPIPE where the flag is missing.
-        #[cfg(not(target_os = "linux"))]
-        let flags = SendFlags::DONTWAIT;
         let pieces = [std::io::IoSlice::new(header), std::io::IoSlice::new(payload)];
-        rustix::net::sendmsg(&self.direct, &pieces, &mut SendAncillaryBuffer::default(), flags).unwrap_or(0)
+        let mut nothing = rustix::net::SendAncillaryBuffer::default();
+        rustix::net::sendmsg(&self.direct, &pieces, &mut nothing, SEND).unwrap_or(0)
     }
 
     #[cfg(not(unix))]
@@ -211,29 +254,55 @@ impl Lane {
         self.queued.notify_one();
     }
 
+    /// Waits until all that the other end is ever going to send is in the socket of a lane that the event loop reads.
+    pub async fn hung_up(&self) {
+        #[cfg(unix)]
+        if self.read_by == ReadBy::EventLoop {
+            while !self.is_hung_up() {
+                tokio::time::sleep(LOOK).await;
+            }
+            return;
+        }
+        // Whoever reads a lane in the agent's thread sees its end.
+        std::future::pending::<()>().await;
+    }
+
+    /// Ends the socket, whoever reads it.
+    #[cfg(unix)]
+    pub fn hang_up(&self) {
+        let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Both);
+    }
+
+    /// The other end's last word, if it has been read.
+    #[must_use]
+    pub fn last(&self) -> Option<Final> {
+        self.state().last
+    }
+
     fn chunk_written(&self, size: usize) {
         let mut state = self.state();
         state.written += 1;
         state.unwritten = state.unwritten.saturating_sub(size);
         self.budget.held.fetch_sub(size, Ordering::Relaxed);
-        self.written.notify_one();
-    }
-
-    /// Waits until the other end has read enough of what it was sent, or never will.
-    async fn is_read(&self) {
-        let may_read = || {
-            let state = self.state();
-            state.unwritten < PAUSE_READING || state.broken
-        };
-        while !may_read() {
-            self.written.notified().await;
-        }
+        self.go_on(state);
     }
 
     /// Nothing can be written any more; what the other end has sent is still to be read.
     fn set_broken(&self) {
-        self.state().broken = true;
+        let mut state = self.state();
+        state.broken = true;
+        self.go_on(state);
+    }
+
+    /// Who waits for the other end to read looks again.
+    fn go_on(&self, mut state: MutexGuard<'_, State>) {
         self.written.notify_one();
+        let was_paused = state.paused && state.may_read();
+        state.paused &= !was_paused;
+        drop(state);
+        if was_paused {
+            self.inbox.push_room(self.id);
+        }
     }
 
     /// The socket ends here, for the other end too: what JavaScript has not taken yet refers to the lane, and so would keep
@@ -241,8 +310,9 @@ impl Lane {
     fn close(&self) -> u64 {
         let mut state = self.state();
         state.phase = Phase::Closed;
+        // Not for reading: on some systems that drops what has arrived and is not read yet.
         #[cfg(unix)]
-        let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Write);
         state.queue.clear();
         self.budget.held.fetch_sub(state.unwritten, Ordering::Relaxed);
         state.unwritten = 0;
@@ -303,161 +373,6 @@ pub struct LaneContext {
     pub max_payload: usize,
     /// What lanes may hold.
     pub budget: Arc<Budget>,
-}
-
-/// What is known of the other end when a lane opens.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// It makes the calls, and this end is the primary.
-    pub calls_us: bool,
-    /// Its id in this tenure.
-    pub id: MemberId,
-    /// The largest payload that it takes.
-    pub max_payload: usize,
-    /// The protocol's version that both ends speak.
-    pub protocol: u32,
-}
-
-/// A lane that is open to JavaScript and has to be run.
-#[derive(Debug)]
-pub struct OpenLane {
-    /// The end that JavaScript sees.
-    pub lane: Arc<Lane>,
-    stream: Stream,
-    reader: FrameReader,
-    /// The other end makes the calls.
-    calls_us: bool,
-    context: LaneContext,
-}
-
-/// Makes a lane of a connection whose handshake is over, and tells JavaScript of it.
-///
-/// # Errors
-/// When the process has no descriptor left.
-pub fn open(
-    (stream, mut reader): (Stream, FrameReader),
-    epoch: Epoch,
-    peer: Peer,
-    context: &LaneContext,
-) -> Result<OpenLane> {
-    let lane = Arc::new(Lane::new(epoch, &stream, Arc::clone(&context.budget))?);
-    reader.set_limit(context.max_payload.saturating_add(BATCH_ROOM));
-    context.lanes.lock().insert(lane.id.0, Arc::clone(&lane));
-    context.inbox.tell(Notice::LaneOpen {
-        lane: lane.id,
-        epoch,
-        peer: peer.id,
-        calls_us: peer.calls_us,
-        protocol: peer.protocol,
-        max_payload: peer.max_payload,
-    });
-    Ok(OpenLane { lane, stream, reader, calls_us: peer.calls_us, context: context.clone() })
-}
-
-impl OpenLane {
-    /// Carries frames until either end closes; what has arrived is read to its end first. JavaScript is told at the
-    /// end, also when this is cancelled.
-    ///
-    /// # Errors
-    /// What ended it, unless the other end just closed.
-    pub async fn run(mut self) -> Result<()> {
-        let mut closing = Closing { lane: Arc::clone(&self.lane), context: self.context.clone(), last: None };
-        let Self { lane, stream, reader, calls_us, context } = &mut self;
-        let read = read(stream, reader, lane, *calls_us, &context.inbox, &mut closing.last);
-        let write = write(stream, lane);
-        tokio::pin!(read, write);
-        tokio::select! {
-            outcome = &mut read => outcome,
-            outcome = &mut write => {
-                if outcome.is_ok() {
-                    // Our last word is out.
-                    return Ok(());
-                }
-                // The other end has gone; what it sent before is still to be read.
-                lane.set_broken();
-                read.await
-            }
-        }
-    }
-}
-
-/// Tells JavaScript that a lane has ended, however it ended.
-struct Closing {
-    lane: Arc<Lane>,
-    context: LaneContext,
-    last: Option<Final>,
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        let written = self.lane.close();
-        self.context.lanes.lock().remove(&self.lane.id.0);
-        self.context.inbox.tell(Notice::LaneClosed {
-            lane: self.lane.id,
-            written,
-            accepted: self.last.map(|last| last.accepted),
-            relieved: self.last.is_some_and(|last| last.relieved),
-        });
-    }
-}
-
-async fn read(
-    stream: &Stream,
-    reader: &mut FrameReader,
-    lane: &Arc<Lane>,
-    calls_us: bool,
-    inbox: &Inbox,
-    last_word: &mut Option<Final>,
-) -> Result<()> {
-    while let Some(frame) = next_frame(stream, reader).await? {
-        if frame.epoch != lane.epoch {
-            return Err(AgentError::BadFrame(format!(
-                "a frame of epoch {} in epoch {}",
-                frame.epoch, lane.epoch
-            )));
-        }
-        match frame.kind {
-            Kind::Calls | Kind::Replies => {
-                inbox.push(lane, frame);
-                inbox.room().await;
-                if calls_us {
-                    lane.is_read().await;
-                }
-            }
-            Kind::Final => {
-                let last: Final = serde_json::from_slice(&frame.payload)
-                    .map_err(|error| AgentError::BadFrame(error.to_string()))?;
-                *last_word = Some(last);
-            }
-            Kind::Control | Kind::Parcel => {
-                return Err(AgentError::BadFrame(format!("a {:?} on a call lane", frame.kind)));
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn write(stream: &Stream, lane: &Lane) -> Result<()> {
-    loop {
-        let (chunk, phase) = {
-            let mut state = lane.state();
-            let chunk = state.queue.pop_front();
-            state.writing = chunk.is_some();
-            (chunk, state.phase)
-        };
-        match (chunk, phase) {
-            (Some(chunk), _) => {
-                let mut stream = stream;
-                if phase == Phase::Finishing {
-                    let written = tokio::time::timeout(FLUSH, stream.write_all(&chunk)).await;
-                    written.map_err(|_| AgentError::Disconnected)??;
-                } else {
-                    stream.write_all(&chunk).await?;
-                }
-                lane.chunk_written(chunk.len());
-            }
-            (None, Phase::Open) => lane.queued.notified().await,
-            (None, Phase::Finishing | Phase::Closed) => return Ok(()),
-        }
-    }
+    /// Who reads them.
+    pub read_by: ReadBy,
 }

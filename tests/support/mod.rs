@@ -10,7 +10,7 @@ use process_agent::agent::{Agent, Options};
 use process_agent::inbox::{Item, Notice};
 use process_agent::ipc::client::OnFrozen;
 use process_agent::ipc::frame::{Codec, Kind};
-use process_agent::ipc::lane::Sent;
+use process_agent::ipc::lane::{ReadBy, Sent};
 use process_agent::ipc::message::Speaks;
 use process_agent::role::Epoch;
 use process_agent::watch::Limits;
@@ -47,6 +47,7 @@ pub fn options(runtime_dir: &Path) -> Options {
         metrics_grace: Duration::from_secs(1),
         on_frozen: OnFrozen::Wait,
         speaks: Speaks::default(),
+        read_by: ReadBy::Thread,
     }
 }
 
@@ -62,7 +63,7 @@ impl Member {
     pub fn notices(&self) -> impl Iterator<Item = &Notice> {
         self.told.iter().filter_map(|(_, item)| match item {
             Item::Notice(notice) => Some(notice),
-            Item::Frame(..) | Item::Letter(_) => None,
+            Item::Frame(..) | Item::Room(_) | Item::Letter(_) => None,
         })
     }
 
@@ -100,7 +101,7 @@ impl Member {
     pub fn until_notice<T>(&mut self, what: &str, pick: impl Fn(&Notice) -> Option<T>) -> T {
         self.until(what, |item| match item {
             Item::Notice(notice) => pick(notice),
-            Item::Frame(..) | Item::Letter(_) => None,
+            Item::Frame(..) | Item::Room(_) | Item::Letter(_) => None,
         })
     }
 

@@ -118,9 +118,12 @@ export class LocalEngine implements Engine {
         forgetDead: config.health.forgetDead,
         killFrozen: config.primary.onFrozen === 'kill',
         metricsGrace: 2 * config.metrics.pushInterval,
+        pollLanes: process.env.MIDWAY_PROCESS_AGENT_LANE !== 'thread',
+        spin: config.spin && process.env.MIDWAY_PROCESS_AGENT_SPIN !== '0',
         protocols,
       },
       this.#takeSoon,
+      this.#onFrame,
     );
     this.#metrics = new EngineMetrics(config, host, () => this.#outgoing.count, why, hold);
     this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
@@ -343,11 +346,12 @@ export class LocalEngine implements Engine {
     }
   };
 
-  readonly #onFrame = (lane: number, kind: number, _epoch: number, payload: string | Buffer): void => {
+  readonly #onFrame = (lane: number, kind: number, payload: string | Buffer): void => {
     try {
       this.#lanes.receive(lane, kind, payload);
     } catch (error) {
-      this.host.logger.error('[process-agent] a frame could not be read', error);
+      this.host.logger.error('[process-agent] a frame could not be read: its lane is closed', error);
+      this.#agent.refuseLane(lane, String(error));
     }
   };
 
@@ -401,6 +405,7 @@ export class LocalEngine implements Engine {
         break;
       case 'lane-open':
         this.#lanes.open(notice, this.#others.get(notice.peer));
+        this.#agent.readLane(notice.lane);
         this.#openOutgoing();
         break;
       case 'lane-closed':

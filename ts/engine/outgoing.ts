@@ -278,12 +278,18 @@ export class OutgoingCalls {
     call.unlisten = () => signal.removeEventListener('abort', onAbort);
   }
 
-  /** The first call of a turn goes at once; those that the same turn makes after it go together. */
+  /**
+   * A call that is alone goes at once. While others are unanswered, those that one turn makes go together: each frame
+   * costs both ends a system call and a turn, and a frame that is split comes back as two.
+   */
   #schedule(): void {
     if (this.#flushing) {
       return;
     }
-    this.#flush();
+    if (this.#pending.count === 1) {
+      this.#flush();
+      return;
+    }
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;

@@ -1,0 +1,225 @@
+//! A lane from its handshake to its end, as the agent's thread runs it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::Stream;
+use tokio::io::AsyncWriteExt;
+
+use super::{Lane, LaneContext, Phase, ReadBy};
+use crate::error::{AgentError, Result};
+use crate::inbox::{Inbox, Notice};
+use crate::ipc::connection::next_frame;
+use crate::ipc::frame::{Frame, FrameReader, Kind};
+use crate::ipc::message::Final;
+use crate::role::{Epoch, MemberId};
+
+/// What a batch may have over the largest payload of one call.
+const BATCH_ROOM: usize = 2 * 1024 * 1024;
+/// How long a lane that has said its last word goes on writing.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// What is known of the other end when a lane opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// It makes the calls, and this end is the primary.
+    pub calls_us: bool,
+    /// Its id in this tenure.
+    pub id: MemberId,
+    /// The largest payload that it takes.
+    pub max_payload: usize,
+    /// The protocol's version that both ends speak.
+    pub protocol: u32,
+}
+
+/// A lane that is open to JavaScript and has to be run.
+#[derive(Debug)]
+pub struct OpenLane {
+    /// The end that JavaScript sees.
+    pub lane: Arc<Lane>,
+    wire: Wire,
+    context: LaneContext,
+}
+
+/// What the agent's thread has of a lane's socket.
+#[derive(Debug)]
+enum Wire {
+    /// All of it.
+    Whole(Stream, FrameReader),
+    /// The lane's own descriptor, to write what the event loop could not write at once: the event loop reads.
+    #[cfg(unix)]
+    Outward,
+}
+
+/// Makes a lane of a connection whose handshake is over, and tells JavaScript of it.
+///
+/// # Errors
+/// When the process has no descriptor left.
+pub fn open(
+    (stream, mut reader): (Stream, FrameReader),
+    epoch: Epoch,
+    peer: Peer,
+    context: &LaneContext,
+) -> Result<OpenLane> {
+    let lane = Arc::new(Lane::new(epoch, peer.calls_us, &stream, context)?);
+    reader.set_limit(context.max_payload.saturating_add(BATCH_ROOM));
+    let wire = match context.read_by {
+        ReadBy::Thread => Wire::Whole(stream, reader),
+        #[cfg(unix)]
+        ReadBy::EventLoop => {
+            lane.state().unread = Some(reader);
+            // The stream itself ends here: a thread that polls what another one reads is woken for nothing.
+            Wire::Outward
+        }
+    };
+    context.lanes.lock().insert(lane.id.0, Arc::clone(&lane));
+    context.inbox.tell(Notice::LaneOpen {
+        lane: lane.id,
+        epoch,
+        peer: peer.id,
+        calls_us: peer.calls_us,
+        protocol: peer.protocol,
+        max_payload: peer.max_payload,
+    });
+    Ok(OpenLane { lane, wire, context: context.clone() })
+}
+
+impl OpenLane {
+    /// Carries frames until either end closes; what has arrived is read to its end first. JavaScript is told at the
+    /// end, also when this is cancelled.
+    ///
+    /// # Errors
+    /// What ended it, unless the other end just closed.
+    pub async fn run(self) -> Result<()> {
+        let Self { lane, wire, context } = self;
+        let _closing = Closing { lane: Arc::clone(&lane), context: context.clone() };
+        match wire {
+            Wire::Whole(stream, mut reader) => {
+                let read = read(&stream, &mut reader, &lane, &context.inbox);
+                both(&lane, read, write(&lane, Some(&stream))).await
+            }
+            #[cfg(unix)]
+            Wire::Outward => both(&lane, lane.read_to_end(), write(&lane, None)).await,
+        }
+    }
+}
+
+async fn both(
+    lane: &Lane,
+    read: impl Future<Output = Result<()>>,
+    write: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    tokio::pin!(read, write);
+    tokio::select! {
+        outcome = &mut read => outcome,
+        outcome = &mut write => {
+            if outcome.is_ok() {
+                // Our last word is out.
+                return Ok(());
+            }
+            // The other end has gone; what it sent before is still to be read.
+            lane.set_broken();
+            read.await
+        }
+    }
+}
+
+/// Tells JavaScript that a lane has ended, however it ended.
+struct Closing {
+    lane: Arc<Lane>,
+    context: LaneContext,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let written = self.lane.close();
+        let last = self.lane.last();
+        self.context.lanes.lock().remove(&self.lane.id.0);
+        self.context.inbox.tell(Notice::LaneClosed {
+            lane: self.lane.id,
+            written,
+            accepted: last.map(|last| last.accepted),
+            relieved: last.is_some_and(|last| last.relieved),
+        });
+    }
+}
+
+impl Lane {
+    /// What is to be done about a frame that has arrived: `Some` when it is JavaScript's.
+    pub(super) fn understand(&self, frame: Frame) -> Result<Option<Frame>> {
+        if frame.epoch != self.epoch {
+            return Err(AgentError::BadFrame(format!(
+                "a frame of epoch {} in epoch {}",
+                frame.epoch, self.epoch
+            )));
+        }
+        match frame.kind {
+            Kind::Calls | Kind::Replies => Ok(Some(frame)),
+            Kind::Final => {
+                let last: Final = serde_json::from_slice(&frame.payload)
+                    .map_err(|error| AgentError::BadFrame(error.to_string()))?;
+                self.state().last = Some(last);
+                Ok(None)
+            }
+            Kind::Control | Kind::Parcel => {
+                Err(AgentError::BadFrame(format!("a {:?} on a call lane", frame.kind)))
+            }
+        }
+    }
+
+    /// Waits until the other end has read enough of what it was sent, or never will.
+    async fn is_read(&self) {
+        while !self.state().may_read() {
+            self.written.notified().await;
+        }
+    }
+}
+
+async fn read(stream: &Stream, reader: &mut FrameReader, lane: &Arc<Lane>, inbox: &Inbox) -> Result<()> {
+    while let Some(frame) = next_frame(stream, reader).await? {
+        if let Some(frame) = lane.understand(frame)? {
+            inbox.push(lane, frame);
+            inbox.room().await;
+            if lane.calls_us {
+                lane.is_read().await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write_chunk(lane: &Lane, stream: Option<&Stream>, chunk: &[u8]) -> std::io::Result<()> {
+    match stream {
+        Some(mut stream) => stream.write_all(chunk).await,
+        #[cfg(unix)]
+        None => lane.write(chunk).await,
+        #[cfg(not(unix))]
+        None => unreachable!("lane {:?} has a stream", lane.id),
+    }
+}
+
+/// Writes what could not be written at once, until the last word is out: to the stream, or to the lane's own descriptor.
+async fn write(lane: &Lane, stream: Option<&Stream>) -> Result<()> {
+    loop {
+        let (chunk, phase) = {
+            let mut state = lane.state();
+            let chunk = state.queue.pop_front();
+            state.writing = chunk.is_some();
+            (chunk, state.phase)
+        };
+        match (chunk, phase) {
+            (Some(chunk), _) => {
+                if phase == Phase::Finishing {
+                    let written = tokio::time::timeout(FLUSH, write_chunk(lane, stream, &chunk)).await;
+                    written.map_err(|_| AgentError::Disconnected)??;
+                } else {
+                    write_chunk(lane, stream, &chunk).await?;
+                }
+                lane.chunk_written(chunk.len());
+            }
+            (None, Phase::Open) => lane.queued.notified().await,
+            (None, Phase::Finishing | Phase::Closed) => return Ok(()),
+        }
+    }
+}

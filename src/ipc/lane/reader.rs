@@ -1,0 +1,154 @@
+//! A lane that the event loop reads: the socket in, frames out, without waiting.
+//!
+//! The event loop polls [`LaneReader::as_fd`], reads what is there with [`LaneReader::fill`], and takes the frames one by
+//! one. The agent's thread writes what does not go out at once, and waits for the end. Whatever ends the lane, it can be
+//! read on as long as there is something in its socket: a peer that dies leaves its replies there.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use bytes::BufMut;
+use rustix::net::RecvFlags;
+use tokio::io::AsyncWriteExt;
+
+use super::Lane;
+use crate::error::{AgentError, Result};
+use crate::ipc::frame::{Frame, FrameReader};
+
+/// What came of a look into the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Something has arrived.
+    Some,
+    /// Nothing, for now.
+    Nothing,
+    /// The lane has ended: nothing more is to come.
+    End,
+}
+
+/// See the module. One for each lane.
+#[derive(Debug)]
+pub struct LaneReader {
+    lane: Arc<Lane>,
+    frames: FrameReader,
+    ended: bool,
+}
+
+impl LaneReader {
+    /// The reader of a lane; `None` when it has one already, or is read by a thread.
+    #[must_use]
+    pub fn new(lane: Arc<Lane>) -> Option<Self> {
+        let frames = lane.state().unread.take()?;
+        Some(Self { lane, frames, ended: false })
+    }
+
+    /// The lane.
+    #[must_use]
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// Reads once, without waiting.
+    pub fn fill(&mut self) -> Fill {
+        if self.ended {
+            return Fill::End;
+        }
+        match self.receive() {
+            Ok(0) => self.end(Ok(())),
+            Ok(_) => Fill::Some,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Fill::Nothing,
+            Err(error) => self.end(Err(AgentError::Io(error.into()))),
+        }
+    }
+
+    fn receive(&mut self) -> rustix::io::Result<usize> {
+        let space = self.frames.space();
+        let (read, _) =
+            rustix::net::recv(&self.lane.direct, space.spare_capacity_mut(), RecvFlags::DONTWAIT)?;
+        let count = read.0.len();
+        // SAFETY: the operating system has just written so many bytes at the beginning of the spare capacity.
+        #[expect(unsafe_code, reason = "the buffer would have to be zeroed first, at each read")]
+        unsafe {
+            space.advance_mut(count);
+        }
+        Ok(count)
+    }
+
+    /// The next frame that is JavaScript's, of what was read. It counts as accepted.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        loop {
+            let frame = match self.frames.next_frame() {
+                Ok(Some(frame)) if !self.ended => frame,
+                Ok(_) => return None,
+                Err(error) => {
+                    self.end(Err(error));
+                    return None;
+                }
+            };
+            match self.lane.understand(frame) {
+                Ok(Some(frame)) if self.lane.count_accepted() => return Some(frame),
+                // Behind the last word nothing is accepted.
+                Ok(_) => {}
+                Err(error) => {
+                    self.end(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Whether no more is to be read for now, because the other end doesn't read: it goes on when the inbox says that
+    /// there is room again.
+    #[must_use]
+    pub fn pause(&self) -> bool {
+        let mut state = self.lane.state();
+        state.paused = self.lane.calls_us && !state.may_read();
+        state.paused
+    }
+
+    /// The lane ends: because of what it brought, for one.
+    pub fn end(&mut self, how: Result<()>) -> Fill {
+        self.ended = true;
+        let mut state = self.lane.state();
+        state.end.get_or_insert(how);
+        drop(state);
+        self.lane.ended.notify_one();
+        Fill::End
+    }
+}
+
+impl AsFd for LaneReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lane.direct.as_fd()
+    }
+}
+
+impl Lane {
+    /// Waits until the event loop has read it to its end.
+    pub(super) async fn read_to_end(&self) -> Result<()> {
+        loop {
+            if let Some(end) = self.state().end.take() {
+                return end;
+            }
+            self.ended.notified().await;
+        }
+    }
+
+    /// Whether the other end has gone: then all that it is ever going to send is in the socket.
+    #[must_use]
+    pub fn is_hung_up(&self) -> bool {
+        use rustix::event::{poll, PollFd, PollFlags, Timespec};
+        #[cfg(target_os = "linux")]
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let gone = PollFlags::HUP | PollFlags::ERR;
+        let mut fds = [PollFd::new(&self.direct, gone)];
+        let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        fds[0].revents().intersects(gone)
+    }
+
+    /// Writes all of it. The socket is watched only meanwhile: it would tell of every read of the other end's.
+    pub(super) async fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let socket = std::os::unix::net::UnixStream::from(self.direct.try_clone()?);
+        tokio::net::UnixStream::from_std(socket)?.write_all(bytes).await
+    }
+}

@@ -1,0 +1,120 @@
+//! Call lanes on the event loop: each socket is polled there, and what arrives goes to JavaScript at once, without
+//! another thread.
+//!
+//! # Platform-specific behaviour
+//! Windows, and runtimes that have a Node-API but no libuv: there is none of it, and a thread reads the lanes.
+
+#[cfg(unix)]
+mod poller;
+#[cfg(unix)]
+pub mod spin;
+#[cfg(unix)]
+mod uv;
+
+use napi::bindgen_prelude::Env;
+use napi::Result;
+
+use crate::agent::Agent;
+use crate::callback::{OnFrame, PolledLanes};
+use crate::ipc::lane::{LaneId, ReadBy};
+use crate::ipc::message::Final;
+use crate::NativeAgentOptions;
+
+/// The lanes of one agent that its event loop reads, if it can. Belongs to the thread of that loop.
+pub struct Polling {
+    #[cfg(unix)]
+    poller: Option<std::rc::Rc<poller::Poller>>,
+}
+
+#[cfg(unix)]
+impl Polling {
+    /// Of the event loop of `env`. Frames go to `on_frame`.
+    ///
+    /// # Errors
+    /// When Node has no resources left.
+    pub fn new(env: Env, options: &NativeAgentOptions, on_frame: &OnFrame<'_>) -> Result<Self> {
+        let poller =
+            if options.poll_lanes { poller::Poller::new(env, on_frame, options.spin)? } else { None };
+        Ok(Self { poller })
+    }
+
+    /// Who reads the lanes.
+    pub fn read_by(&self) -> ReadBy {
+        if self.poller.is_some() {
+            ReadBy::EventLoop
+        } else {
+            ReadBy::Thread
+        }
+    }
+
+    /// Reads a lane from now on, if it is for the event loop to read.
+    pub fn read(&self, agent: &Agent, lane: u32) {
+        if let (Some(poller), Some(lane)) = (&self.poller, agent.lane(lane)) {
+            poller.read(lane);
+        }
+    }
+
+    /// JavaScript has found that a lane brings no frames of calls.
+    pub fn refuse(&self, agent: &Agent, lane: u32, reason: String) {
+        match (&self.poller, agent.lane(lane)) {
+            (Some(poller), _) => poller.refuse(lane, reason),
+            (None, Some(lane)) => lane.hang_up(),
+            (None, None) => {}
+        }
+    }
+
+    /// Something was sent on a lane.
+    pub fn sent(&self, lane: u32) {
+        if let Some(poller) = &self.poller {
+            poller.sent(lane);
+        }
+    }
+}
+
+#[cfg(unix)]
+impl PolledLanes for Polling {
+    fn resume(&self, lane: LaneId) {
+        if let Some(poller) = &self.poller {
+            poller.resume(lane.0);
+        }
+    }
+
+    fn finish(&self, lane: LaneId) -> Option<Final> {
+        self.poller.as_ref()?.finish(lane.0)
+    }
+
+    fn close(&self) {
+        if let Some(poller) = &self.poller {
+            poller.close();
+        }
+    }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Unix")]
+impl Polling {
+    pub fn new(_env: Env, _options: &NativeAgentOptions, _on_frame: &OnFrame<'_>) -> Result<Self> {
+        Ok(Self {})
+    }
+
+    pub fn read_by(&self) -> ReadBy {
+        ReadBy::Thread
+    }
+
+    pub fn read(&self, _agent: &Agent, _lane: u32) {}
+
+    pub fn refuse(&self, _agent: &Agent, _lane: u32, _reason: String) {}
+
+    pub fn sent(&self, _lane: u32) {}
+}
+
+#[cfg(not(unix))]
+impl PolledLanes for Polling {
+    fn resume(&self, _lane: LaneId) {}
+
+    fn finish(&self, _lane: LaneId) -> Option<Final> {
+        None
+    }
+
+    fn close(&self) {}
+}

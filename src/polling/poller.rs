@@ -1,0 +1,264 @@
+//! Polls the sockets of call lanes on the event loop, and gives their frames to JavaScript.
+//!
+//! Before the loop goes to sleep while an answer is expected, it may wait awake for it, as [`super::spin`] allows: never
+//! with other work waiting, and others have their turn after [`TURN`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use napi::bindgen_prelude::Env;
+use napi::Result;
+
+use crate::callback::{EnvironmentEnd, FrameCallback, OnFrame};
+use crate::error::AgentError;
+use crate::ipc::lane::reader::{Fill, LaneReader};
+use crate::ipc::lane::Lane;
+use crate::ipc::message::Final;
+use crate::polling::spin::{has_free_core, Budget, CAP, CONTENDED};
+use crate::polling::uv::{EventLoop, Handle};
+
+/// How often a socket is read before other work of the loop has its turn, if a frame is not whole until then.
+const READS: usize = 4;
+/// How long the loop may wait awake, and run what comes, before others have their turn.
+const TURN: Duration = Duration::from_micros(200);
+/// How often the lane is looked at, for each look at everything else.
+const LOOKS: usize = 4;
+
+/// See the module. Belongs to the thread of its event loop.
+pub struct Poller {
+    // Before the loop: handles are closed first.
+    lanes: RefCell<HashMap<u32, Rc<Polled>>>,
+    prepare: RefCell<Option<Handle>>,
+    /// Keeps the loop from sleeping, while an answer is expected and others have their turn.
+    awake: RefCell<Option<Handle>>,
+    event_loop: Rc<EventLoop>,
+    js: RefCell<Option<Rc<FrameCallback>>>,
+    end: RefCell<Option<EnvironmentEnd>>,
+    budget: Option<RefCell<Budget>>,
+    /// The lane that has spoken last, and whether it is expected to speak again soon.
+    recent: RefCell<Weak<Polled>>,
+    expects: Cell<bool>,
+    is_awake: Cell<bool>,
+}
+
+/// A lane that is polled.
+struct Polled {
+    // Before the reader: the descriptor is polled no more when it is closed.
+    poll: Handle,
+    reader: RefCell<LaneReader>,
+    calls_us: bool,
+}
+
+impl Poller {
+    /// A poller for the event loop of `env`, which gives frames to `on_frame`; `None` when this runtime has no libuv.
+    ///
+    /// # Errors
+    /// When Node has no resources left.
+    pub fn new(env: Env, on_frame: &OnFrame<'_>, spin: bool) -> Result<Option<Rc<Self>>> {
+        // SAFETY: it is the loop of this thread; `EnvironmentEnd` makes Node wait with its end for our handles.
+        let Some(event_loop) = (unsafe { EventLoop::new(env.get_uv_event_loop()?.cast()) }) else {
+            return Ok(None);
+        };
+        let budget = (spin && has_free_core()).then(|| RefCell::new(Budget::new(Instant::now())));
+        let poller = Rc::new(Self {
+            lanes: RefCell::default(),
+            prepare: RefCell::default(),
+            awake: RefCell::default(),
+            event_loop,
+            js: RefCell::new(Some(Rc::new(FrameCallback::new(env, on_frame)?))),
+            end: RefCell::default(),
+            budget,
+            recent: RefCell::default(),
+            expects: Cell::new(false),
+            is_awake: Cell::new(false),
+        });
+        let weak = Rc::downgrade(&poller);
+        let close = move || {
+            if let Some(poller) = weak.upgrade() {
+                poller.close();
+            }
+        };
+        *poller.end.borrow_mut() = Some(EnvironmentEnd::new(env, close)?);
+        if poller.budget.is_some() {
+            let weak = Rc::downgrade(&poller);
+            *poller.awake.borrow_mut() = poller.event_loop.idle();
+            *poller.prepare.borrow_mut() = poller.event_loop.prepare(move || {
+                if let Some(poller) = weak.upgrade() {
+                    poller.before_sleep();
+                }
+            });
+        }
+        Ok(Some(poller))
+    }
+
+    /// Reads a lane from now on.
+    pub fn read(self: &Rc<Self>, lane: Arc<Lane>) {
+        let id = lane.id.0;
+        let Some(mut reader) = LaneReader::new(lane) else { return };
+        let weak = Rc::downgrade(self);
+        let poll = self.event_loop.poll(reader.as_fd(), move || {
+            if let Some(this) = weak.upgrade() {
+                this.readable(id);
+            }
+        });
+        let Some(poll) = poll else {
+            reader.end(Err(AgentError::Disconnected));
+            return;
+        };
+        poll.watch();
+        let calls_us = reader.lane().calls_us;
+        let polled = Polled { poll, reader: RefCell::new(reader), calls_us };
+        self.lanes.borrow_mut().insert(id, Rc::new(polled));
+    }
+
+    /// The lane has ended: gives JavaScript what is left in its socket, and tells the other end's last word.
+    pub fn finish(&self, lane: u32) -> Option<Final> {
+        let polled = self.lanes.borrow_mut().remove(&lane)?;
+        while self.pump(&polled, false) == Fill::Some {}
+        let last = polled.reader.borrow().lane().last();
+        last
+    }
+
+    /// There is room again for what the lane brings.
+    pub fn resume(&self, lane: u32) {
+        if let Some(polled) = self.polled(lane) {
+            polled.poll.watch();
+        }
+    }
+
+    /// JavaScript has found that the lane brings no frames of calls.
+    pub fn refuse(&self, lane: u32, reason: String) {
+        if let Some(polled) = self.polled(lane) {
+            polled.poll.unwatch();
+            polled.reader.borrow_mut().end(Err(AgentError::BadFrame(reason)));
+        }
+    }
+
+    /// Something was sent on the lane: an answer may come soon.
+    pub fn sent(&self, lane: u32) {
+        if self.budget.is_some() {
+            if let Some(polled) = self.polled(lane) {
+                self.expect(&polled);
+            }
+        }
+    }
+
+    /// Nothing is polled any more, and JavaScript is not called.
+    pub fn close(&self) {
+        self.lanes.borrow_mut().clear();
+        self.prepare.borrow_mut().take();
+        self.awake.borrow_mut().take();
+        self.js.borrow_mut().take();
+        if let Some(end) = self.end.borrow_mut().take() {
+            self.event_loop.when_none_is_open(move || end.may_come());
+        }
+    }
+
+    fn polled(&self, lane: u32) -> Option<Rc<Polled>> {
+        self.lanes.borrow().get(&lane).cloned()
+    }
+
+    fn expect(&self, polled: &Rc<Polled>) {
+        self.expects.set(true);
+        let mut recent = self.recent.borrow_mut();
+        if !std::ptr::eq(recent.as_ptr(), Rc::as_ptr(polled)) {
+            *recent = Rc::downgrade(polled);
+        }
+    }
+
+    fn readable(&self, lane: u32) {
+        if let Some(polled) = self.polled(lane) {
+            if self.pump(&polled, true) == Fill::Some && polled.calls_us && self.budget.is_some() {
+                // Who has called once may call again.
+                self.expect(&polled);
+            }
+        }
+    }
+
+    /// Reads what is there, a bounded part of it, and gives it to JavaScript; `Some` when JavaScript got something.
+    fn pump(&self, polled: &Polled, may_pause: bool) -> Fill {
+        let Some(js) = self.js.borrow().clone() else { return Fill::End };
+        for _ in 0..READS {
+            if may_pause && polled.reader.borrow().pause() {
+                polled.poll.unwatch();
+                return Fill::Nothing;
+            }
+            let filled = polled.reader.borrow_mut().fill();
+            let mut told = false;
+            loop {
+                // Not borrowed while JavaScript runs: it may end the lane.
+                let next = polled.reader.borrow_mut().next_frame();
+                let Some(frame) = next else { break };
+                told = true;
+                js.tell(polled.reader.borrow().lane().id, &frame);
+            }
+            if filled == Fill::End {
+                polled.poll.unwatch();
+            }
+            if told {
+                return Fill::Some;
+            }
+            if filled != Fill::Some {
+                return filled;
+            }
+        }
+        Fill::Nothing
+    }
+
+    /// The loop is about to go to sleep. If an answer is expected, it waits awake for it, for a while.
+    fn before_sleep(&self) {
+        if self.is_awake.replace(false) {
+            self.keep_awake(false);
+        }
+        if !self.expects.replace(false) {
+            return;
+        }
+        let (Some(budget), Some(polled)) = (&self.budget, self.recent.borrow().upgrade()) else { return };
+        let mut now = Instant::now();
+        if self.event_loop.may_sleep_ms() == 0 || !budget.borrow_mut().allows(now) {
+            return;
+        }
+        let (began, mut waits_since, mut contended) = (now, now, false);
+        for looks in 1.. {
+            if self.pump(&polled, true) == Fill::Some {
+                if polled.calls_us {
+                    self.expects.set(true);
+                }
+                if !self.expects.get() || self.event_loop.may_sleep_ms() == 0 {
+                    return;
+                }
+                now = Instant::now();
+                if now - began >= TURN {
+                    // Timers and sockets first; then on.
+                    self.keep_awake(true);
+                    return;
+                }
+                self.expects.set(false);
+                waits_since = now;
+                continue;
+            }
+            if looks % LOOKS == 0 && self.event_loop.has_events() {
+                return;
+            }
+            rustix::thread::sched_yield();
+            let after = Instant::now();
+            contended |= after - now > CONTENDED;
+            now = after;
+            if contended || now - waits_since >= CAP {
+                budget.borrow_mut().missed(now - waits_since, contended);
+                return;
+            }
+        }
+    }
+
+    fn keep_awake(&self, awake: bool) {
+        self.is_awake.set(awake);
+        if let Some(handle) = self.awake.borrow().as_ref() {
+            handle.keep_awake(awake);
+        }
+    }
+}
