@@ -33,6 +33,8 @@ export declare class NativeAgent {
   take(onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void): boolean
   /** A lane that a notice `lane-open` has told of may bring its frames. */
   readLane(lane: number): void
+  /** A lane brings nothing more for now, or goes on: more of it waits than can be run. */
+  holdLane(lane: number, held: boolean): void
   /** The lane has brought something that is no frame of calls or replies: it ends. */
   refuseLane(lane: number, reason: string): void
   /**

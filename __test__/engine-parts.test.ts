@@ -33,6 +33,9 @@ interface Reply {
 
 /** A lane to a member, and the replies that were sent on it. */
 class FakeLane implements IncomingLane {
+  /** Whether it is read, as it was told. */
+  readonly held: boolean[] = [];
+
   readonly id = 1;
   readonly member = member;
   readonly epoch = 5;
@@ -51,6 +54,10 @@ class FakeLane implements IncomingLane {
     );
     return 1;
   };
+
+  hold(held: boolean): void {
+    this.held.push(held);
+  }
 }
 
 describe('calls that come in', () => {

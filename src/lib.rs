@@ -163,6 +163,14 @@ impl NativeAgent {
         self.lanes.read(&self.agent, lane);
     }
 
+    /// A lane brings nothing more for now, or goes on: more of it waits than can be run.
+    #[napi(catch_unwind)]
+    pub fn hold_lane(&self, lane: u32, held: bool) {
+        if let Some(lane) = self.agent.lane(lane) {
+            lane.hold(held);
+        }
+    }
+
     /// The lane has brought something that is no frame of calls or replies: it ends.
     #[napi(catch_unwind)]
     pub fn refuse_lane(&self, lane: u32, reason: String) {

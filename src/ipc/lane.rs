@@ -100,8 +100,10 @@ struct State {
     phase: Phase,
     /// What arrived behind the handshake, for the event loop that is going to read.
     unread: Option<FrameReader>,
-    /// The event loop doesn't read until less waits to be written.
+    /// Whoever reads it waits until it may go on.
     paused: bool,
+    /// JavaScript has more of it than it can run for now.
+    held: bool,
     /// How it came to its end, when the event loop has read it.
     end: Option<Result<()>>,
     /// The other end's last word.
@@ -159,9 +161,9 @@ enum Phase {
 }
 
 impl State {
-    /// The other end has read enough of what it was sent, or never will.
+    /// The other end has read enough of what it was sent, or never will; and JavaScript takes more.
     fn may_read(&self) -> bool {
-        self.unwritten < PAUSE_READING || self.broken
+        (self.unwritten < PAUSE_READING || self.broken) && !self.held
     }
 }
 
@@ -265,6 +267,13 @@ impl Lane {
         }
         // Whoever reads a lane in the agent's thread sees its end.
         std::future::pending::<()>().await;
+    }
+
+    /// JavaScript has more of it than it can run for now, or no more: it is not read meanwhile.
+    pub fn hold(&self, held: bool) {
+        let mut state = self.state();
+        state.held = held;
+        self.go_on(state);
     }
 
     /// Ends the socket, whoever reads it.

@@ -6,12 +6,14 @@ import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
+import { Turns, type Work } from './turns';
 import {
   BATCH_SIZE,
   Batch,
+  CallBatch,
+  type CallSink,
   idOfReply,
   REPLY_HEAD,
-  readCalls,
   replyOf,
   replyText,
   Status,
@@ -28,6 +30,8 @@ export interface IncomingLane {
   readonly maxPayload: number;
   /** Returns 0 when the lane is closed; -1 when `bounded` and the member does not read what it was sent. */
   send(payload: Encoded, bounded: boolean): number;
+  /** Nothing more is to be read of it for now, or again. */
+  hold(held: boolean): void;
 }
 
 /** What is running for a caller who may want to say something about it. */
@@ -36,11 +40,26 @@ interface Tracked {
   stream?: StreamWriter;
 }
 
-/** A frame whose calls are not all answered. */
-interface Accepted {
-  readonly bytes: number;
+/** A frame whose calls are not all answered, or have not even begun. */
+class Accepted implements Work {
   left: number;
+
+  constructor(
+    readonly lane: IncomingLane,
+    readonly bytes: number,
+    readonly batch: CallBatch,
+    private readonly run: (frame: Accepted) => boolean,
+  ) {
+    this.left = batch.calls;
+  }
+
+  next(): boolean {
+    return this.run(this);
+  }
 }
+
+/** A member with so many frames that have to wait for their turn is read no more, until there is one. */
+const MOST_WAITING = 4;
 
 const ITEM: ValueStatus = { value: Status.Item, undefined: Status.UndefinedItem };
 /** What is only a part of a stream: a last reply follows. */
@@ -64,6 +83,9 @@ export class IncomingCalls {
   /** Lanes that have ended, as long as something still runs for them. */
   readonly #gone = new WeakSet<IncomingLane>();
   #flushing = false;
+  readonly #turns = new Turns<IncomingLane, Accepted>();
+  /** Lanes that are not read, because too much of theirs waits. */
+  readonly #unread = new Set<IncomingLane>();
 
   constructor(
     private readonly host: EngineHost,
@@ -72,26 +94,53 @@ export class IncomingCalls {
 
   /** Calls that came on `lane`. */
   receive(lane: IncomingLane, payload: string | Buffer): void {
-    const frame: Accepted = { bytes: payload.length, left: 0 };
+    const frame = new Accepted(lane, payload.length, new CallBatch(payload), this.#runNext);
     const full = this.#held > 0 && this.#held + frame.bytes > this.limits.maxPendingBytes;
-    readCalls(payload, {
-      call: (id, name, args, carrier) => {
-        if (this.#refusing) {
-          this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
-        } else if (full) {
-          this.#answer(lane, id, encodeThrown(this.#tooMuch(name), lane.maxPayload, REPLY_HEAD));
-        } else {
-          this.#hold(frame);
-          this.#run(lane, frame, id, name, args, carrier);
-        }
-      },
-      verb: (id, verb, number) => this.#heed(this.#tracked.get(lane)?.get(id), verb, number),
-      refuse: (id, name, cause) => {
-        const message = `${name}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
-        const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
-        this.#answer(lane, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD));
-      },
-    });
+    if (this.#refusing || full) {
+      this.#answerAll(frame, full && !this.#refusing);
+      return;
+    }
+    this.#running += frame.left;
+    this.#held += frame.left > 0 ? frame.bytes : 0;
+    this.#turns.run(lane, frame);
+    if (this.#turns.waiting(lane) >= MOST_WAITING && !this.#unread.has(lane)) {
+      this.#unread.add(lane);
+      lane.hold(true);
+    }
+  }
+
+  readonly #runNext = (frame: Accepted): boolean => {
+    const { lane } = frame;
+    this.#sink.frame = frame;
+    const more = frame.batch.next(this.#sink);
+    if (!more && this.#turns.waiting(lane) <= 1 && this.#unread.delete(lane)) {
+      lane.hold(false);
+    }
+    return more;
+  };
+
+  /** What a frame that is accepted has in it. */
+  readonly #sink: CallSink & { frame: Accepted | undefined } = {
+    frame: undefined,
+    call: (id, name, args, carrier) => this.#run(this.#sink.frame as Accepted, id, name, args, carrier),
+    verb: (id, verb, number) => this.#heed((this.#sink.frame as Accepted).lane, id, verb, number),
+    refuse: (id, name, cause) => {
+      const frame = this.#sink.frame as Accepted;
+      this.#finish(frame, id, unreadable(name, cause, frame.lane));
+    },
+  };
+
+  /** None of them runs, and who makes them hears it at once: there may be no later turn. */
+  #answerAll({ lane, batch }: Accepted, full: boolean): void {
+    const notAccepted = (id: number) => this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
+    const tooMuch = (id: number, name: string) =>
+      this.#answer(lane, id, encodeThrown(this.#tooMuch(name), lane.maxPayload, REPLY_HEAD));
+    const sink: CallSink = {
+      call: full ? tooMuch : notAccepted,
+      verb: (id, verb, number) => this.#heed(lane, id, verb, number),
+      refuse: (id, name, cause) => this.#answer(lane, id, unreadable(name, cause, lane)),
+    };
+    while (batch.next(sink)) {}
   }
 
   /** Accepts nothing more; resolves when what was accepted is answered, or after `timeout` ms. */
@@ -117,12 +166,19 @@ export class IncomingCalls {
   /** It is primary no more, or not yet: who calls is to ask again. */
   suspend(): void {
     this.#refusing = true;
+    for (const frame of this.#turns.withdrawAll()) {
+      this.#drop(frame);
+    }
   }
 
   /** The lane has ended: nobody waits for what runs for it. */
   forget(lane: IncomingLane): void {
     this.#gone.add(lane);
     this.#replies.delete(lane);
+    this.#unread.delete(lane);
+    for (const frame of this.#turns.withdraw(lane)) {
+      this.#drop(frame);
+    }
     const tracked = this.#tracked.get(lane);
     this.#tracked.delete(lane);
     for (const { running, stream } of tracked?.values() ?? []) {
@@ -131,14 +187,8 @@ export class IncomingCalls {
     }
   }
 
-  #run(
-    lane: IncomingLane,
-    frame: Accepted,
-    id: number,
-    name: string,
-    args: unknown[],
-    carrier: Carrier | undefined,
-  ): void {
+  #run(frame: Accepted, id: number, name: string, args: unknown[], carrier: Carrier | undefined): void {
+    const { lane } = frame;
     let running: Running | undefined;
     if (carrier || this.host.wantsInvocations) {
       running = new Running(lane.member, lane.epoch, carrier);
@@ -148,44 +198,37 @@ export class IncomingCalls {
     try {
       result = this.host.invoke(name, args, running);
     } catch (error) {
-      this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD));
+      this.#finish(frame, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD));
       return;
     }
     if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
       Promise.resolve(result).then(
-        value => this.#succeed(lane, frame, id, name, value, running),
-        error => this.#finish(lane, frame, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD)),
+        value => this.#succeed(frame, id, name, value, running),
+        error => this.#finish(frame, id, encodeThrown(error, lane.maxPayload, REPLY_HEAD)),
       );
     } else {
-      this.#succeed(lane, frame, id, name, result, running);
+      this.#succeed(frame, id, name, result, running);
     }
   }
 
-  #succeed(
-    lane: IncomingLane,
-    frame: Accepted,
-    id: number,
-    name: string,
-    value: unknown,
-    running: Running | undefined,
-  ): void {
+  #succeed(frame: Accepted, id: number, name: string, value: unknown, running: Running | undefined): void {
     if (isAsyncIterable(value)) {
-      this.#stream(lane, frame, id, name, value, running);
+      this.#stream(frame, id, name, value, running);
     } else {
-      this.#finish(lane, frame, id, encodeValue(name, value, this.#limit(lane), RESULT, REPLY_HEAD));
+      this.#finish(frame, id, encodeValue(name, value, this.#limit(frame.lane), RESULT, REPLY_HEAD));
     }
   }
 
   #stream(
-    lane: IncomingLane,
     frame: Accepted,
     id: number,
     name: string,
     iterable: AsyncIterable<unknown>,
     running: Running | undefined,
   ): void {
+    const { lane } = frame;
     const limit = this.#limit(lane);
-    const finish = (outcome: EncodedOutcome) => this.#finish(lane, frame, id, outcome);
+    const finish = (outcome: EncodedOutcome) => this.#finish(frame, id, outcome);
     let stream: StreamWriter;
     try {
       stream = new StreamWriter(iterable, {
@@ -215,7 +258,8 @@ export class IncomingCalls {
     stream.pull();
   }
 
-  #heed(tracked: Tracked | undefined, verb: number, number: number): void {
+  #heed(lane: IncomingLane, id: number, verb: number, number: number): void {
+    const tracked = this.#tracked.get(lane)?.get(id);
     switch (verb) {
       case Verb.Cancel:
         tracked?.running?.abort('the caller waits no longer');
@@ -239,22 +283,26 @@ export class IncomingCalls {
     }
   }
 
-  #hold(frame: Accepted): void {
-    this.#running++;
-    if (frame.left++ === 0) {
-      this.#held += frame.bytes;
+  #finish(frame: Accepted, id: number, outcome: EncodedOutcome): void {
+    if (this.#tracked.size > 0) {
+      this.#tracked.get(frame.lane)?.delete(id);
     }
+    this.#answer(frame.lane, id, outcome);
+    this.#countDown(frame, 1);
   }
 
-  #finish(lane: IncomingLane, frame: Accepted, id: number, outcome: EncodedOutcome): void {
-    if (this.#tracked.size > 0) {
-      this.#tracked.get(lane)?.delete(id);
-    }
-    this.#answer(lane, id, outcome);
-    if (--frame.left === 0) {
+  /** Its calls that have not begun never do. */
+  #drop(frame: Accepted): void {
+    this.#countDown(frame, frame.batch.left);
+  }
+
+  #countDown(frame: Accepted, calls: number): void {
+    frame.left -= calls;
+    if (calls > 0 && frame.left === 0) {
       this.#held -= frame.bytes;
     }
-    if (--this.#running === 0) {
+    this.#running -= calls;
+    if (calls > 0 && this.#running === 0) {
       this.#idle?.();
       this.#idle = undefined;
     }
@@ -351,6 +399,12 @@ export class IncomingCalls {
       { outcome: 'not-sent' },
     );
   }
+}
+
+function unreadable(name: string, cause: unknown, { maxPayload }: IncomingLane): EncodedOutcome {
+  const message = `${name}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
+  const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
+  return encodeThrown(error, maxPayload, REPLY_HEAD);
 }
 
 /** An item that can't be sent, as what is sent instead. */

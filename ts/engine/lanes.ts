@@ -26,7 +26,8 @@ export class Lanes {
       this.#toPrimary = { id, epoch, maxPayload };
     } else if (peer) {
       const send = (payload: Encoded, bounded: boolean) => this.#send(id, FrameKind.Replies, payload, bounded);
-      this.#members.set(id, { id, member: peer, epoch, maxPayload, send });
+      const hold = (held: boolean) => this.agent.holdLane(id, held);
+      this.#members.set(id, { id, member: peer, epoch, maxPayload, send, hold });
     }
   }
 

@@ -122,30 +122,72 @@ export interface CallSink {
   refuse(id: number, name: string, reason: unknown): void;
 }
 
-/** Gives each entry of a frame to `sink`. Throws when the frame is none. */
-export function readCalls(payload: string | Buffer, sink: CallSink): void {
-  if (typeof payload !== 'string') {
-    readCallBytes(payload, sink);
-    return;
+/** The entries of a frame of calls, to be taken one by one. */
+export class CallBatch {
+  /** How many calls are among them. */
+  readonly calls: number;
+  /** How many of the calls were not taken yet. */
+  left: number;
+  readonly #entries: unknown[] | undefined;
+  readonly #bytes: Buffer | undefined;
+  #next = 0;
+
+  /** Throws when the payload is none. */
+  constructor(payload: string | Buffer) {
+    if (typeof payload !== 'string') {
+      if (payload.length < CALL_HEAD) {
+        throw malformed('calls');
+      }
+      this.#bytes = payload;
+      this.calls = 1;
+      this.left = 1;
+      return;
+    }
+    this.#entries = readBatch(payload, 'calls');
+    this.calls = countCalls(this.#entries);
+    this.left = this.calls;
   }
-  const batch = readBatch(payload, 'calls');
-  for (let i = 0; i < batch.length; i += 3) {
-    if (!Number.isInteger(batch[i]) || !isCallOrVerb(batch[i + 1], batch[i + 2])) {
+
+  /** Gives the next entry to `sink`; `false` when there was none. */
+  next(sink: CallSink): boolean {
+    const [entries, i] = [this.#entries, this.#next];
+    if (!entries) {
+      this.#next = 1;
+      if (i === 0) {
+        this.left = 0;
+        readCallBytes(this.#bytes as Buffer, sink);
+      }
+      return i === 0;
+    }
+    if (i >= entries.length) {
+      return false;
+    }
+    this.#next = i + 3;
+    const id = entries[i] as number;
+    const what = entries[i + 1];
+    if (typeof what === 'string') {
+      this.left--;
+      sink.call(id, what, entries[i + 2] as unknown[], undefined);
+    } else if (typeof what === 'number') {
+      sink.verb(id, what, entries[i + 2] as number);
+    } else {
+      this.left--;
+      const [name, carrier] = what as [string, Carrier];
+      sink.call(id, name, entries[i + 2] as unknown[], carrier);
+    }
+    return true;
+  }
+}
+
+function countCalls(entries: unknown[]): number {
+  let calls = 0;
+  for (let i = 0; i < entries.length; i += 3) {
+    if (!Number.isInteger(entries[i]) || !isCallOrVerb(entries[i + 1], entries[i + 2])) {
       throw malformed('calls');
     }
+    calls += typeof entries[i + 1] === 'number' ? 0 : 1;
   }
-  for (let i = 0; i < batch.length; i += 3) {
-    const id = batch[i] as number;
-    const what = batch[i + 1];
-    if (typeof what === 'string') {
-      sink.call(id, what, batch[i + 2] as unknown[], undefined);
-    } else if (typeof what === 'number') {
-      sink.verb(id, what, batch[i + 2] as number);
-    } else {
-      const [name, carrier] = what as [string, Carrier];
-      sink.call(id, name, batch[i + 2] as unknown[], carrier);
-    }
-  }
+  return calls;
 }
 
 function isCallOrVerb(what: unknown, rest: unknown): boolean {
@@ -156,9 +198,6 @@ function isCallOrVerb(what: unknown, rest: unknown): boolean {
 }
 
 function readCallBytes(payload: Buffer, sink: CallSink): void {
-  if (payload.length < CALL_HEAD) {
-    throw malformed('calls');
-  }
   const id = payload.readUInt32LE(0);
   const endOfName = CALL_HEAD + payload.readUInt16LE(4);
   const end = endOfName + payload.readUInt16LE(6);
