@@ -18,6 +18,7 @@ use crate::log;
 use crate::membership::{Command, Membership};
 use crate::role::group::{default_runtime_dir, GroupKey};
 use crate::role::MemberId;
+use crate::watch::event_loop::SleepClock;
 use crate::watch::Limits;
 
 /// What an agent is made of.
@@ -72,14 +73,22 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts to join the group. `wake` is called, from the agent's thread, when there is something to take.
+    /// Starts to join the group. `wake` is called, from the agent's thread, when there is something to take; so is
+    /// `sleep_clock`, until the agent has ended.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start(options: Options, wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        options: Options,
+        sleep_clock: Option<SleepClock>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
         let runtime_dir = options.runtime_dir.unwrap_or_else(default_runtime_dir);
         let folder = GroupKey::new(&options.group, &options.group_key).folder(&runtime_dir);
         let inbox = Arc::new(Inbox::new(wake));
+        if let Some(clock) = sleep_clock {
+            inbox.event_loop().set_sleep_clock(clock);
+        }
         let lanes = Arc::new(Lanes::default());
         let (commands, received) = mpsc::unbounded_channel();
         let membership = Membership {

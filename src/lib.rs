@@ -116,7 +116,8 @@ impl NativeAgent {
     ) -> Result<Self> {
         let lanes = Polling::new(env, &options, &on_frame)?;
         let options = agent::Options { read_by: lanes.read_by(), ..options.into() };
-        let agent = Arc::new(agent::Agent::start(options, callback::waker(&wake)?)?);
+        let agent =
+            Arc::new(agent::Agent::start(options, Polling::sleep_clock(env), callback::waker(&wake)?)?);
         // A worker thread can end without closing its agent.
         env.add_env_cleanup_hook(Arc::downgrade(&agent), |agent| {
             if let Some(agent) = agent.upgrade() {

@@ -18,6 +18,7 @@ use crate::agent::Agent;
 use crate::callback::{OnFrame, PolledLanes};
 use crate::ipc::lane::{LaneId, ReadBy};
 use crate::ipc::message::Final;
+use crate::watch::event_loop::SleepClock;
 use crate::NativeAgentOptions;
 
 /// The lanes of one agent that its event loop reads, if it can. Belongs to the thread of that loop.
@@ -36,6 +37,13 @@ impl Polling {
         let poller =
             if options.poll_lanes { poller::Poller::new(env, on_frame, options.spin)? } else { None };
         Ok(Self { poller })
+    }
+
+    /// Tells for how long the event loop of `env` has slept; not to be asked any more when the environment has ended.
+    pub fn sleep_clock(env: Env) -> Option<SleepClock> {
+        let event_loop = env.get_uv_event_loop().ok()?;
+        // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
+        unsafe { uv::sleep_clock(event_loop.cast()) }
     }
 
     /// Who reads the lanes.
@@ -95,6 +103,10 @@ impl PolledLanes for Polling {
 impl Polling {
     pub fn new(_env: Env, _options: &NativeAgentOptions, _on_frame: &OnFrame<'_>) -> Result<Self> {
         Ok(Self {})
+    }
+
+    pub fn sleep_clock(_env: Env) -> Option<SleepClock> {
+        None
     }
 
     pub fn read_by(&self) -> ReadBy {

@@ -13,7 +13,11 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
+use std::time::Duration;
+
 use libloading::os::unix::Library;
+
+use crate::watch::event_loop::SleepClock;
 
 type RawLoop = *mut c_void;
 type RawHandle = *mut c_void;
@@ -43,6 +47,8 @@ struct Symbols {
     idle_stop: unsafe extern "C" fn(RawHandle) -> c_int,
     backend_timeout: unsafe extern "C" fn(RawLoop) -> c_int,
     backend_fd: unsafe extern "C" fn(RawLoop) -> c_int,
+    /// Since libuv 1.39.
+    metrics_idle_time: Option<unsafe extern "C" fn(RawLoop) -> u64>,
 }
 
 fn symbols() -> Option<&'static Symbols> {
@@ -74,7 +80,30 @@ fn load() -> Option<Symbols> {
         idle_stop: symbol!(b"uv_idle_stop\0"),
         backend_timeout: symbol!(b"uv_backend_timeout\0"),
         backend_fd: symbol!(b"uv_backend_fd\0"),
+        // SAFETY: as in `symbol`.
+        metrics_idle_time: unsafe { process.get(b"uv_metrics_idle_time\0").ok().map(|found| *found) },
     })
+}
+
+/// Tells for how long the loop at `raw` has slept. Node has it counted, for `performance.eventLoopUtilization()`.
+///
+/// # Safety
+/// `raw` is a `uv_loop_t` that lives as long as the clock is asked.
+pub unsafe fn sleep_clock(raw: *mut c_void) -> Option<SleepClock> {
+    struct Shared(NonNull<c_void>);
+    // SAFETY: `uv_metrics_idle_time` is one of the functions that libuv documents as safe in every thread.
+    unsafe impl Send for Shared {}
+    // SAFETY: as above.
+    unsafe impl Sync for Shared {}
+    impl Shared {
+        fn raw(&self) -> *mut c_void {
+            self.0.as_ptr()
+        }
+    }
+
+    let (raw, idle_time) = (Shared(NonNull::new(raw)?), symbols()?.metrics_idle_time?);
+    // SAFETY: the caller's promise.
+    Some(Box::new(move || Duration::from_nanos(unsafe { idle_time(raw.raw()) })))
 }
 
 /// An event loop, seen from its own thread.

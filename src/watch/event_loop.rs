@@ -1,25 +1,37 @@
 //! The event loop of this process, seen from the agent's thread.
 //!
+//! Where the loop counts for how long it has slept, that count tells without a question that it turns: one that hangs does
+//! not go to sleep. Else, and while it has no time to sleep, it is asked.
+//!
 //! The agent's thread asks the event loop for a turn and looks, later, whether it has taken one. A loop that waits for
 //! work takes it at once; one that runs JavaScript takes it when that ends. So a silence is the time since the oldest
 //! question that has not been answered, and a loop that nobody has asked is not silent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// Tells for how long an event loop has slept, all in all, the sleep that it is in included. Zero: it does not count.
+pub type SleepClock = Box<dyn Fn() -> Duration + Send + Sync>;
+
 /// See the module. Shared by the two threads.
-#[derive(Debug)]
 pub struct EventLoop {
     base: Instant,
     /// When it was asked, in µs since `base`; 0 when it has answered since.
     asked_at: AtomicU64,
     /// A debugger may hold it at any line, for as long as it likes.
     inspected: AtomicBool,
+    slept: OnceLock<SleepClock>,
 }
 
 impl Default for EventLoop {
     fn default() -> Self {
-        Self { base: Instant::now(), asked_at: AtomicU64::new(0), inspected: AtomicBool::new(false) }
+        Self {
+            base: Instant::now(),
+            asked_at: AtomicU64::new(0),
+            inspected: AtomicBool::new(false),
+            slept: OnceLock::new(),
+        }
     }
 }
 
@@ -34,6 +46,17 @@ impl EventLoop {
     /// Called on the event loop when it knows whether a debugger may be attached.
     pub fn set_inspected(&self, inspected: bool) {
         self.inspected.store(inspected, Ordering::Relaxed);
+    }
+
+    /// Lets it tell for how long it has slept.
+    pub fn set_sleep_clock(&self, clock: SleepClock) {
+        let _ = self.slept.set(clock);
+    }
+
+    /// For how long it has slept, all in all; `None` when that is not known.
+    #[must_use]
+    pub fn slept(&self) -> Option<Duration> {
+        self.slept.get().map(|clock| clock()).filter(|slept| !slept.is_zero())
     }
 
     /// Whether a debugger may be attached: then a silence means nothing.
@@ -68,6 +91,12 @@ impl EventLoop {
 
     fn micros(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.base).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLoop").finish_non_exhaustive()
     }
 }
 

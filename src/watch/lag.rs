@@ -1,8 +1,9 @@
 //! Is the own event loop stuck? Looks at it often enough to say so soon after a limit has passed, and no sooner.
 //!
 //! A silence is measured from a question that the event loop has not answered, so it never looks longer than it was,
-//! and at the most one [`LOOK`] shorter. A process that uses no processor time is asked more rarely: it waits for work, as
-//! idle ones do, or for something that lets its event loop hang without working; then it is [`IDLE_LOOKS`] shorter.
+//! and at the most one [`LOOK`] shorter. A loop that has slept since the last look turns, and is not asked. Where that is
+//! not known, a process that uses no processor time is asked more rarely: it waits for work, as idle ones do, or for
+//! something that lets its event loop hang without working; then it is [`IDLE_LOOKS`] shorter.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ const IDLE_LOOKS: u32 = 5;
 /// A process that has used less between two looks does nothing; one whose event loop hangs in a loop uses all it can get.
 const NOTHING: Duration = Duration::from_millis(1);
 /// One of so many looks lets JavaScript tell whether a debugger is attached.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 40;
 
 /// See the module.
 #[derive(Debug)]
@@ -29,6 +30,19 @@ pub struct Lag {
     last_look: Instant,
     /// The processor time that the process had used at the last look.
     used: Duration,
+    /// For how long the event loop had slept.
+    slept: Duration,
+}
+
+/// What the time between two looks was used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    /// The event loop has slept: it turns.
+    Slept,
+    /// It has not, or that is not known, and the process has worked.
+    Worked,
+    /// Nobody knows, and the process has done nothing.
+    Nothing,
 }
 
 /// Whether something else is to be said than before.
@@ -45,24 +59,37 @@ impl Lag {
     #[must_use]
     pub fn new(limit: Duration, now: Instant) -> Self {
         let watch = Watch::new(LOOK);
-        let (silence, used) = (Duration::ZERO, Duration::ZERO);
-        Self { watch, limit, silence, is_stuck: false, looks: 0, last_look: now, used }
+        let zero = Duration::ZERO;
+        Self {
+            watch,
+            limit,
+            silence: zero,
+            is_stuck: false,
+            looks: 0,
+            last_look: now,
+            used: zero,
+            slept: zero,
+        }
     }
 
     /// One look at `now`.
     pub fn look(&mut self, inbox: &Inbox, now: Instant) -> Verdict {
-        let has_worked = self.has_worked();
-        self.look_after(has_worked, inbox, now)
+        let since = match inbox.event_loop().slept() {
+            Some(slept) if slept > std::mem::replace(&mut self.slept, slept) => Since::Slept,
+            Some(_) => Since::Worked,
+            None if self.has_worked() => Since::Worked,
+            None => Since::Nothing,
+        };
+        self.look_after(since, inbox, now)
     }
 
-    fn look_after(&mut self, has_worked: bool, inbox: &Inbox, now: Instant) -> Verdict {
+    fn look_after(&mut self, since: Since, inbox: &Inbox, now: Instant) -> Verdict {
         self.last_look = now;
-        let question = if self.looks.is_multiple_of(LOOKS) {
-            Question::AndForDebugger
-        } else if has_worked || self.looks.is_multiple_of(IDLE_LOOKS) {
-            Question::ForTurn
-        } else {
-            Question::None
+        let question = match since {
+            _ if self.looks.is_multiple_of(LOOKS) => Question::AndForDebugger,
+            Since::Worked => Question::ForTurn,
+            Since::Nothing if self.looks.is_multiple_of(IDLE_LOOKS) => Question::ForTurn,
+            Since::Nothing | Since::Slept => Question::None,
         };
         let silence = inbox.look(&mut self.watch, now, question);
         self.looks = self.looks.wrapping_add(1);
@@ -118,11 +145,11 @@ mod tests {
 
     /// Looks whenever it is time to, until `until`; when the verdict changed.
     fn changes(lag: &mut Lag, inbox: &Inbox, until: Instant, turns: bool) -> Vec<(Instant, bool)> {
-        changes_of(true, lag, inbox, until, turns)
+        changes_of(Since::Worked, lag, inbox, until, turns)
     }
 
     fn changes_of(
-        works: bool,
+        since: Since,
         lag: &mut Lag,
         inbox: &Inbox,
         until: Instant,
@@ -134,7 +161,7 @@ mod tests {
             if now > until {
                 return changed;
             }
-            if lag.look_after(works, inbox, now) == Verdict::Changed {
+            if lag.look_after(since, inbox, now) == Verdict::Changed {
                 changed.push((now, lag.is_stuck()));
             }
             if turns {
@@ -162,10 +189,52 @@ mod tests {
     fn a_loop_that_hangs_without_working_is_found_too_a_little_later() {
         let (inbox, began) = (Inbox::new(|| {}), Instant::now());
         let mut lag = Lag::new(LIMIT, began);
-        assert_eq!(changes_of(false, &mut lag, &inbox, began + LIMIT, true), []);
-        let found = changes_of(false, &mut lag, &inbox, began + LIMIT * 3, false);
+        assert_eq!(changes_of(Since::Nothing, &mut lag, &inbox, began + LIMIT, true), []);
+        let found = changes_of(Since::Nothing, &mut lag, &inbox, began + LIMIT * 3, false);
         let late = LOOK * IDLE_LOOKS;
         assert!(matches!(found[..], [(at, true)] if at <= began + LIMIT * 2 + late), "{found:?}");
+    }
+
+    #[test]
+    fn a_loop_that_sleeps_is_not_woken_to_ask_and_one_that_sleeps_no_more_is_stuck() {
+        use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+        use std::sync::Arc;
+        let (woken, slept) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(1)));
+        let inbox = Inbox::new({
+            let woken = Arc::clone(&woken);
+            move || {
+                woken.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let clock = Arc::clone(&slept);
+        inbox
+            .event_loop()
+            .set_sleep_clock(Box::new(move || Duration::from_millis(clock.load(Ordering::Relaxed))));
+        let mut lag = Lag::new(LIMIT, Instant::now());
+        for look in 0..LOOKS {
+            slept.fetch_add(50, Ordering::Relaxed);
+            let now = lag.next_look();
+            assert_eq!(lag.look(&inbox, now), Verdict::Same);
+            if look == 0 {
+                // The one question in so many, about the debugger.
+                let _ = (inbox.woken(), inbox.take());
+            }
+        }
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        let last = lag.last_look;
+        let found = changes_for_real(&mut lag, &inbox, last + LIMIT * 2);
+        assert!(matches!(found[..], [(at, true)] if at <= last + LIMIT + LOOK), "{:?}", found[0].0 - last);
+    }
+
+    fn changes_for_real(lag: &mut Lag, inbox: &Inbox, until: Instant) -> Vec<(Instant, bool)> {
+        let mut changed = Vec::new();
+        while lag.next_look() <= until {
+            let now = lag.next_look();
+            if lag.look(inbox, now) == Verdict::Changed {
+                changed.push((now, lag.is_stuck()));
+            }
+        }
+        changed
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn options(runtime_dir: &Path) -> Options {
 impl Member {
     pub fn start(options: Options) -> Self {
         let (wake, woken) = mpsc::channel();
-        let agent = Agent::start(options, move || {
+        let agent = Agent::start(options, None, move || {
             let _ = wake.send(());
         });
         Self { agent: agent.expect("a thread"), woken, told: Vec::new() }
