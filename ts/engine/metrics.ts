@@ -8,9 +8,9 @@ import { type CallOutcome, ProcessAgentError } from '../errors';
 
 import { type Collected, Collector, HEADER_BYTES } from '../metrics/collector';
 import { OwnMetrics } from '../metrics/own';
+import { closedError } from './call-errors';
 import type { EngineHost, ScrapeOptions } from './engine';
 import type { IncomingParcel, OutgoingParcel } from './notice';
-import { closedError } from './outgoing';
 import type { SendParcel } from './requests';
 
 /** 'PAS1', as `src/metrics/snapshot.rs` has it. */

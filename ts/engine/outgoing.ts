@@ -1,11 +1,13 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
 import { decode, type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
-import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
+import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
+import { aborted, closedError, type LaneEnd, lost, Thrown, timedOut } from './call-errors';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
 import { argsOf, type Call, outcomeOf, PendingCalls, type PendingLimits } from './pending';
 import { generatorOf, StreamReader } from './stream-reader';
+import { WaitingCalls } from './waiting';
 import { Batch, callBytes, callText, carrierText, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
@@ -22,20 +24,9 @@ export interface OutgoingLimits extends PendingLimits {
   readyTimeout: number;
 }
 
-/** How a lane has ended, as the Rust side tells it. */
-export interface LaneEnd {
-  /** How many of our frames were handed to the operating system whole. */
-  written: number;
-  /** How many of them a primary that gave its role up has accepted; `null` when it just died. */
-  accepted: number | null;
-  /** It gave up because its event loop was stuck. */
-  relieved: boolean;
-}
-
 export class OutgoingCalls {
   readonly #pending: PendingCalls;
-  /** Not sent yet, in order. */
-  #queue: Call[] = [];
+  readonly #waiting: WaitingCalls;
   /** Where calls are sent. */
   #lane: OutgoingLane | undefined;
   /** The lane of the calls that were sent: open for words about them also when it takes no new call. */
@@ -53,6 +44,7 @@ export class OutgoingCalls {
     keepAlive: (pending: boolean) => void,
   ) {
     this.#pending = new PendingCalls(limits, keepAlive);
+    this.#waiting = new WaitingCalls(limits.readyTimeout, call => this.#waitedInVain(call));
   }
 
   /** Whether somebody waits for a call. */
@@ -99,8 +91,8 @@ export class OutgoingCalls {
       if (options?.signal) {
         this.#listen(call, options.signal);
       }
-      this.#queue.push(call);
-      this.#lane ? this.#schedule() : this.#wait(call);
+      this.#waiting.add(call);
+      this.#lane ? this.#schedule() : this.#waiting.startTimer(call);
     });
   }
 
@@ -114,22 +106,16 @@ export class OutgoingCalls {
   /** Nothing more is sent on the lane, but what was sent may still be answered. */
   pause(): void {
     this.#lane = undefined;
-    for (const call of this.#queue) {
-      this.#wait(call);
-    }
+    this.#waiting.startTimers();
   }
 
   /** This process has become primary itself: what waits runs here, in order. */
   runHere(invoke: (name: string, args: unknown[]) => unknown): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const call of queue) {
+    for (const call of this.#waiting.take()) {
       if (this.#pending.get(call.id) !== call) {
         // One of those before it has made its caller give up.
         continue;
       }
-      clearTimeout(call.waiting);
-      call.waiting = undefined;
       call.mayHaveRun = true;
       // Its timeout and its signal still end the wait.
       const settle = (how: () => void) => {
@@ -155,9 +141,7 @@ export class OutgoingCalls {
   /** The primary is frozen: nothing is known of what was sent, and what is not sent fails until it goes on. */
   freeze(why: (what: string, outcome: CallOutcome) => ProcessAgentError): void {
     this.#frozen = why;
-    const queue = this.#queue;
-    this.#queue = [];
-    for (const call of queue) {
+    for (const call of this.#waiting.take()) {
       this.#pending.release(call);
       call.reject(why(call.name, outcomeOf(call)));
     }
@@ -251,7 +235,7 @@ export class OutgoingCalls {
     this.#closed = true;
     this.#lane = undefined;
     this.#wordsTo = undefined;
-    this.#queue = [];
+    this.#waiting.take();
     for (const call of this.#pending.all()) {
       this.#pending.release(call);
       if (!call.abandoned) {
@@ -299,11 +283,9 @@ export class OutgoingCalls {
 
   #flush(): void {
     const lane = this.#lane;
-    if (!lane || this.#queue.length === 0) {
+    if (!lane || this.#waiting.count === 0) {
       return;
     }
-    const queue = this.#queue;
-    this.#queue = [];
     const unsent: Call[] = [];
     const batch = new Batch<Call>(
       payload => lane.send(payload),
@@ -316,9 +298,7 @@ export class OutgoingCalls {
         }
       },
     );
-    for (const call of queue) {
-      clearTimeout(call.waiting);
-      call.waiting = undefined;
+    for (const call of this.#waiting.take()) {
       // The size is known by this process's limit, up to which it is but an estimate.
       const size = call.size > lane.maxPayload ? sizeOf(call.args, lane.maxPayload) : call.size;
       if (size > lane.maxPayload) {
@@ -343,43 +323,18 @@ export class OutgoingCalls {
     if (calls.length === 0) {
       return;
     }
-    for (const call of calls) {
-      call.lane = 0;
-      call.frame = 0;
-    }
-    this.#queue = [...calls, ...this.#queue].sort((a, b) => a.order - b.order);
-    if (this.#lane) {
-      this.#schedule();
-    } else {
-      for (const call of calls) {
-        this.#wait(call);
-      }
-    }
+    this.#waiting.putBack(calls);
+    this.#lane ? this.#schedule() : this.#waiting.startTimers();
   }
 
-  #wait(call: Call): void {
-    // Counted from the first wait, however often it is sent and comes back.
-    call.waitsUntil ??= Date.now() + this.limits.readyTimeout;
-    call.waiting ??= setTimeout(
-      () => {
-        this.#drop(call);
-        call.reject(
-          new ProcessAgentError(
-            'ERR_AGENT_NO_PRIMARY',
-            `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`,
-            { outcome: outcomeOf(call) },
-          ),
-        );
-      },
-      Math.max(0, call.waitsUntil - Date.now()),
-    );
+  #waitedInVain(call: Call): void {
+    this.#drop(call);
+    const message = `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
+    call.reject(new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: outcomeOf(call) }));
   }
 
   #expire(call: Call, timeout: number): void {
-    this.#giveUp(call, outcome => {
-      const message = `${call.name}: no reply within its timeout of ${timeout} ms.`;
-      return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
-    });
+    this.#giveUp(call, outcome => timedOut(call.name, timeout, outcome));
   }
 
   /** The caller waits no longer; if the primary has the call, it is told. */
@@ -418,7 +373,7 @@ export class OutgoingCalls {
   }
 
   #drop(call: Call): void {
-    this.#queue = this.#queue.filter(each => each !== call);
+    this.#waiting.remove(call);
     this.#pending.release(call);
   }
 
@@ -486,41 +441,4 @@ export class OutgoingCalls {
   }
 }
 
-/** What a method threw in the primary, as it travelled. */
-export class Thrown {
-  constructor(
-    private readonly plain: PlainError,
-    /** The call was sent to another primary before, which has died. */
-    private readonly mayHaveRun: boolean,
-  ) {}
-
-  /** The stack is taken here, where it shows who awaits: taking it before each call would cost more than the call. */
-  decode(): unknown {
-    const error = decodeError(this.plain, new Error().stack);
-    if (this.mayHaveRun && error instanceof ProcessAgentError && error.outcome === 'not-sent') {
-      // This primary has not run it; the one before may have.
-      Object.defineProperty(error, 'outcome', { value: 'unknown' });
-    }
-    return error;
-  }
-}
-
 function settled(): void {}
-
-export function closedError(outcome: CallOutcome): ProcessAgentError {
-  return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has left its group.', { outcome });
-}
-
-function aborted(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
-  const message = `${name}: the caller has aborted the call.`;
-  return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
-}
-
-function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgentError {
-  const why = relieved
-    ? 'the primary was relieved, because its event loop was stuck (processAgent.primary.maxBlocked), before it replied; the call has begun to run.'
-    : accepted === null
-      ? 'the primary died, or the connection to it ended, before it replied; the call may have run.'
-      : 'the primary gave its role up before the call had finished (processAgent.stopTimeout).';
-  return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${name}: ${why}`, { outcome: 'unknown' });
-}

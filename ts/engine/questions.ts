@@ -2,8 +2,8 @@
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
 import type { NativeAgent } from '../native';
+import { closedError } from './call-errors';
 import type { Standing } from './engine';
-import { closedError } from './outgoing';
 
 interface Question<T> {
   resolve(value: T): void;

@@ -2,11 +2,12 @@
 import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { MemberOutcome } from '../interface';
+import { closedError } from './call-errors';
 import type { EngineGatherOptions } from './engine';
 import { Gathering } from './gathering';
 import type { IncomingParcel, Missing, OutgoingParcel } from './notice';
 import { tooLarge } from './outcome';
-import { closedError, type OutgoingLimits } from './outgoing';
+import type { OutgoingLimits } from './outgoing';
 import { carrierText } from './wire';
 
 interface Request {

@@ -1,0 +1,54 @@
+/** What a call of this process is rejected with, and why. */
+import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
+
+/** How a lane has ended, as the Rust side tells it. */
+export interface LaneEnd {
+  /** How many of our frames were handed to the operating system whole. */
+  written: number;
+  /** How many of them a primary that gave its role up has accepted; `null` when it just died. */
+  accepted: number | null;
+  /** It gave up because its event loop was stuck. */
+  relieved: boolean;
+}
+
+/** What a method threw in the primary, as it travelled. */
+export class Thrown {
+  constructor(
+    private readonly plain: PlainError,
+    /** The call was sent to another primary before, which has died. */
+    private readonly mayHaveRun: boolean,
+  ) {}
+
+  /** The stack is taken here, where it shows who awaits: taking it before each call would cost more than the call. */
+  decode(): unknown {
+    const error = decodeError(this.plain, new Error().stack);
+    if (this.mayHaveRun && error instanceof ProcessAgentError && error.outcome === 'not-sent') {
+      // This primary has not run it; the one before may have.
+      Object.defineProperty(error, 'outcome', { value: 'unknown' });
+    }
+    return error;
+  }
+}
+
+export function closedError(outcome: CallOutcome): ProcessAgentError {
+  return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has left its group.', { outcome });
+}
+
+export function aborted(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
+  const message = `${name}: the caller has aborted the call.`;
+  return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
+}
+
+export function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgentError {
+  const why = relieved
+    ? 'the primary was relieved, because its event loop was stuck (processAgent.primary.maxBlocked), before it replied; the call has begun to run.'
+    : accepted === null
+      ? 'the primary died, or the connection to it ended, before it replied; the call may have run.'
+      : 'the primary gave its role up before the call had finished (processAgent.stopTimeout).';
+  return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${name}: ${why}`, { outcome: 'unknown' });
+}
+
+export function timedOut(name: string, timeout: number, outcome: CallOutcome): ProcessAgentError {
+  const message = `${name}: no reply within its timeout of ${timeout} ms.`;
+  return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
+}

@@ -1,0 +1,57 @@
+/** Calls that are not sent yet, in the order in which they were made. Without a primary each waits for a bounded time. */
+import type { Call } from './pending';
+
+export class WaitingCalls {
+  #calls: Call[] = [];
+
+  constructor(
+    private readonly readyTimeout: number,
+    /** A call has waited in vain. */
+    private readonly expired: (call: Call) => void,
+  ) {}
+
+  get count(): number {
+    return this.#calls.length;
+  }
+
+  add(call: Call): void {
+    this.#calls.push(call);
+  }
+
+  /** Puts calls back that were sent, or taken to be, to where they were in the order. */
+  putBack(calls: Call[]): void {
+    for (const call of calls) {
+      call.lane = 0;
+      call.frame = 0;
+    }
+    this.#calls = [...calls, ...this.#calls].sort((a, b) => a.order - b.order);
+  }
+
+  /** All of them; they wait no longer. */
+  take(): Call[] {
+    const calls = this.#calls;
+    this.#calls = [];
+    for (const call of calls) {
+      clearTimeout(call.waiting);
+      call.waiting = undefined;
+    }
+    return calls;
+  }
+
+  remove(call: Call): void {
+    this.#calls = this.#calls.filter(each => each !== call);
+  }
+
+  /** There is no primary: the time that each may wait runs. Counted from the first wait, however often it comes back. */
+  startTimers(): void {
+    for (const call of this.#calls) {
+      this.startTimer(call);
+    }
+  }
+
+  startTimer(call: Call): void {
+    const now = Date.now();
+    call.waitsUntil ??= now + this.readyTimeout;
+    call.waiting ??= setTimeout(this.expired, Math.max(0, call.waitsUntil - now), call);
+  }
+}
