@@ -2,6 +2,7 @@
 //! each other. What it does for one member never waits for another one.
 
 mod control;
+mod inquiries;
 mod metrics;
 mod routes;
 mod vitals;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+pub use inquiries::Inquiry;
 use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
 use tokio::sync::{mpsc, Notify};
 use tokio::task::JoinSet;
@@ -60,6 +62,7 @@ pub struct Broker {
     metrics: Mutex<metrics::GroupMetrics>,
     /// As with gathers; or there is something new to keep.
     metrics_changed: Notify,
+    inquiries: Mutex<inquiries::Inquiries>,
 }
 
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl Broker {
             gathers_changed: Notify::new(),
             metrics: Mutex::default(),
             metrics_changed: Notify::new(),
+            inquiries: Mutex::default(),
         }
     }
 
@@ -170,12 +174,6 @@ impl Broker {
         }
     }
 
-    /// Everybody, the primary first.
-    #[must_use]
-    pub fn members(&self) -> Vec<MemberInfo> {
-        self.roster().everybody().cloned().collect()
-    }
-
     /// The primary's own state has changed.
     pub fn set_state(&self, state: MemberState) {
         let mut roster = self.roster();
@@ -205,7 +203,7 @@ impl Broker {
         self.closing.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a gather still waits for answers.
+    /// Whether a member's gather still waits for answers.
     #[must_use]
     pub fn is_gathering(&self) -> bool {
         !self.roster().gathers.is_empty()

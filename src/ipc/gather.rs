@@ -66,10 +66,10 @@ impl Gathers {
         id
     }
 
-    /// Whether none is open.
+    /// Whether no member waits for one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.open.values().all(|gather| gather.asker == MemberId::BROKER)
     }
 
     /// Who has asked.
@@ -192,6 +192,15 @@ mod tests {
         assert_eq!(gathers.next_deadline(), Some(now + Duration::from_secs(1)));
         let ended = gathers.take_ended(now + Duration::from_secs(1));
         assert_eq!(reasons(&ended), [(2, Reason::Lost), (4, Reason::TooLarge), (6, Reason::Timeout)]);
+    }
+
+    #[test]
+    fn what_the_broker_itself_asks_keeps_no_member_waiting() {
+        let (mut gathers, now) = (Gathers::default(), Instant::now());
+        gathers.open(MemberId::BROKER, 1, [member(2)], now, Duration::from_secs(1));
+        assert!(gathers.is_empty());
+        gathers.open(MemberId(2), 1, [member(3)], now, Duration::from_secs(1));
+        assert!(!gathers.is_empty());
     }
 
     #[test]

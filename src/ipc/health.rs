@@ -91,6 +91,12 @@ impl Vitals {
         self.is_stuck
     }
 
+    /// How it does.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+
     /// How `member`, whose vitals these are, does.
     #[must_use]
     pub fn standing(&self, member: MemberInfo) -> Standing {

@@ -60,6 +60,9 @@ pub enum Parcel {
         /// What goes along.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         carrier: Option<Carrier>,
+        /// The answer is for Rust: a value is to be told as JSON, whatever becomes of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        json: bool,
     },
     /// From a member: its answer. Body: the value, or what was thrown.
     Answer {

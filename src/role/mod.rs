@@ -35,6 +35,11 @@ impl fmt::Display for Epoch {
 #[serde(transparent)]
 pub struct MemberId(pub u32);
 
+impl MemberId {
+    /// The broker itself, which is no member: what it asks on its own account.
+    pub const BROKER: Self = Self(0);
+}
+
 impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

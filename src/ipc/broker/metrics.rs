@@ -175,20 +175,26 @@ impl Broker {
             }
             Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles } => {
                 let quantiles = if max_quantiles { Quantiles::Max } else { Quantiles::Drop };
-                let timeout = Duration::from_millis(u64::from(timeout_ms)).min(LONGEST);
-                let scrape = Scrape {
-                    asker: from,
-                    request,
-                    format: if open_metrics { Format::OpenMetrics } else { Format::Text },
-                    options: Options { members_apart, quantiles },
-                    waiting: BTreeSet::new(),
-                    timeout,
-                    deadline: Instant::now() + timeout,
-                };
-                self.collect(roster, scrape)
+                let timeout = Duration::from_millis(u64::from(timeout_ms));
+                let format = if open_metrics { Format::OpenMetrics } else { Format::Text };
+                self.scrape(roster, (from, request), format, Options { members_apart, quantiles }, timeout)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Asks every member for its metrics; the answer is for the asker.
+    pub(super) fn scrape(
+        &self,
+        roster: &mut Roster,
+        (asker, request): (MemberId, Request),
+        format: Format,
+        options: Options,
+        timeout: Duration,
+    ) -> Result<()> {
+        let timeout = timeout.min(LONGEST);
+        let (waiting, deadline) = (BTreeSet::new(), Instant::now() + timeout);
+        self.collect(roster, Scrape { asker, request, format, options, waiting, timeout, deadline })
     }
 
     fn collect(&self, roster: &mut Roster, mut scrape: Scrape) -> Result<()> {
@@ -259,7 +265,11 @@ impl Broker {
 
     fn tell_scraped(&self, roster: &mut Roster, scrape: &Scrape, text: Vec<u8>, problems: Vec<String>) {
         let Scrape { asker, request, .. } = *scrape;
-        let most = roster.members.get(&asker).map_or(self.context.max_payload, |entry| entry.max_payload);
+        let most = match roster.members.get(&asker) {
+            Some(entry) => entry.max_payload,
+            None if asker == MemberId::BROKER => usize::MAX,
+            None => self.context.max_payload,
+        };
         let failure = (text.len() > most).then(|| {
             format!(
                 "the group's metrics are {} bytes, more than this process takes (processAgent.maxPayload)",

@@ -10,6 +10,7 @@ use super::{Broker, Roster};
 use crate::error::{AgentError, Result};
 use crate::inbox::Letter;
 use crate::ipc::gather::Ended;
+use crate::ipc::health::Condition;
 use crate::ipc::message::MemberInfo;
 use crate::ipc::parcel::{Body, Carrier, GatherId, Parcel, Reason, Request};
 use crate::role::MemberId;
@@ -19,6 +20,8 @@ use crate::time::{millis, now_ms};
 const MUCH: usize = 16 * 1024 * 1024;
 /// For how long a member that has much to read may read nothing before nobody waits for it any more.
 const MOMENT: Duration = Duration::from_millis(250);
+/// How many bytes one member may answer to what the broker itself asks.
+const MOST_FOR_US: usize = 1024 * 1024;
 
 impl Broker {
     /// A parcel of the primary's own JavaScript. Never waits: what publishes waits in a line of its own.
@@ -79,7 +82,7 @@ impl Broker {
         }
     }
 
-    fn ask_all(
+    pub(super) fn ask_all(
         &self,
         roster: &mut Roster,
         (asker, request): (MemberId, Request),
@@ -88,17 +91,22 @@ impl Broker {
         carrier: Option<Carrier>,
         body: &Body,
     ) -> Result<()> {
-        let Some(from) = roster.info(asker).cloned() else { return Ok(()) };
-        let others: Vec<_> = std::iter::once(&roster.primary)
-            .chain(roster.members.values().map(|entry| &entry.info))
-            .filter(|member| member.id != asker)
-            .cloned()
+        let Some(from) = roster.asker(asker).cloned() else { return Ok(()) };
+        let others: Vec<_> = std::iter::once((&roster.primary, &roster.vitals))
+            .chain(roster.members.values().map(|entry| (&entry.info, &entry.vitals)))
+            .filter(|(member, vitals)| match asker {
+                // For who does not run, questions would pile up.
+                MemberId::BROKER => vitals.condition() == Condition::Ok,
+                asker => member.id != asker,
+            })
+            .map(|(member, _)| member.clone())
             .collect();
         let ids: Vec<_> = others.iter().map(|member| member.id).collect();
         let now = Instant::now();
         let gather = roster.gathers.open(asker, request, others, now, timeout);
         let until = now_ms().saturating_add(millis(timeout));
-        let ask = Parcel::Ask { gather, name, until, from, carrier };
+        let json = asker == MemberId::BROKER;
+        let ask = Parcel::Ask { gather, name, until, from, carrier, json };
         let bytes = ask.to_bytes(self.epoch, body)?;
         for id in ids {
             if id == roster.primary.id {
@@ -130,6 +138,7 @@ impl Broker {
         let Some(asker) = roster.gathers.asker(gather) else { return Ok(()) };
         let takes = match roster.members.get(&asker) {
             Some(entry) => body.bytes.len() <= entry.max_payload && entry.outbox.has_room(body.bytes.len()),
+            None if asker == MemberId::BROKER => body.bytes.len() <= MOST_FOR_US,
             None => body.bytes.len() <= self.context.max_payload && self.context.inbox.takes_letters(),
         };
         if !takes {
@@ -189,7 +198,9 @@ impl Broker {
         parcel: Parcel,
         body: Body,
     ) -> Result<()> {
-        if let Some(entry) = roster.members.get(&to) {
+        if to == MemberId::BROKER {
+            self.tell_inquirer(parcel, body);
+        } else if let Some(entry) = roster.members.get(&to) {
             if entry.outbox.try_send(parcel.to_bytes(self.epoch, &body)?).is_err() {
                 self.turn_out(roster, to);
             }
@@ -259,7 +270,7 @@ impl Broker {
     }
 
     fn tell_ended(&self, roster: &mut Roster, ended: &Ended) {
-        let Some(asker) = roster.info(ended.asker).cloned() else { return };
+        let Some(asker) = roster.asker(ended.asker).cloned() else { return };
         let gathered = Parcel::Gathered { request: ended.request, asker };
         if let Err(error) = self.deliver(roster, ended.asker, gathered, Body::of_missing(&ended.missing)) {
             warn!("the end of a gather could not be told: {error}");
@@ -268,6 +279,14 @@ impl Broker {
 }
 
 impl Roster {
+    /// Who asks, as the others see it: the broker asks as the primary.
+    fn asker(&self, id: MemberId) -> Option<&MemberInfo> {
+        if id == MemberId::BROKER {
+            return Some(&self.primary);
+        }
+        self.info(id)
+    }
+
     pub(super) fn info(&self, id: MemberId) -> Option<&MemberInfo> {
         if id == self.primary.id {
             return Some(&self.primary);

@@ -13,6 +13,12 @@ use crate::role::MemberId;
 use crate::time::{millis, now_ms};
 
 impl Broker {
+    /// Everybody, the primary first.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberInfo> {
+        self.roster().everybody().cloned().collect()
+    }
+
     /// Everybody, the primary first, and the dead last.
     #[must_use]
     pub fn standings(&self) -> Vec<Standing> {
