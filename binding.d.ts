@@ -16,7 +16,7 @@ export declare class NativeAgent {
    * a lane that the event loop reads. Neither function may throw.
    *
    * # Errors
-   * When the operating system gives no thread.
+   * When an option is none, or the operating system gives no thread.
    */
   constructor(options: NativeAgentOptions, wake: () => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void)
   /** The group's folder. */
@@ -85,6 +85,30 @@ export declare class NativeAgent {
   end(): void
 }
 
+/** What a primary answers over HTTP. */
+export interface NativeAdmin {
+  /** An IP address of this host. */
+  host: string
+  /** The port. */
+  port: number
+  /** Half of all members must be abnormal for the group to fail; else one is enough. */
+  quorum: boolean
+  /** With fewer members the group is not healthy. */
+  minMembers: number
+  /** How long (ms) a look at the group's health may take. */
+  lookTimeout: number
+  /** How long (ms) the members' own checks may take of that. */
+  checksTimeout: number
+  /** How long (ms) a scrape waits for a member. */
+  scrapeTimeout: number
+  /** Every series by member, not merged. */
+  membersApart: boolean
+  /** The greatest quantiles of summaries are given. */
+  maxQuantiles: boolean
+  /** OpenMetrics, or text; missing: what the client wants. */
+  openMetrics?: boolean
+}
+
 /** What a native agent is made of. */
 export interface NativeAgentOptions {
   /** The group's name, as people read it. */
@@ -128,6 +152,8 @@ export interface NativeAgentOptions {
   pollLanes: boolean
   /** Its event loop may wait awake for an answer, for some microseconds, where there are processors for it. */
   spin: boolean
+  /** What it answers over HTTP while it is primary; missing: nothing. */
+  admin?: NativeAdmin
   /** Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew. */
   protocols?: Array<number>
 }

@@ -33,6 +33,13 @@ describe('the configuration', () => {
     ).toMatchObject({ group: 'billing:eu-1@v2', runtimeDir: '/run/app', candidate: false, stopTimeout: 1_200 });
   });
 
+  it('has no admin endpoint until one is given, which then is for this host alone', () => {
+    expect(resolveConfig({ admin: undefined }).admin).toBeUndefined();
+    expect(resolveConfig({ admin: { port: 9400 } }).admin).toEqual({ port: 9400, host: '127.0.0.1' });
+    expect(resolveConfig({ admin: { port: 9400, host: undefined } }).admin?.host).toBe('127.0.0.1');
+    expect(resolveConfig({ admin: { port: 1, host: '::' } }).admin).toEqual({ port: 1, host: '::' });
+  });
+
   it('refuses an unknown key and suggests the nearest one', () => {
     const err = refusal({ readytimeOut: 5 });
     expect(err).toBeInstanceOf(ProcessAgentError);
@@ -80,6 +87,17 @@ describe('the configuration', () => {
     ['primary', { maxBlocked: 5 }, 'processAgent.primary.maxBlocked is 5; it must be a whole number of milliseconds'],
     ['primary', { onFrozen: 'die' }, `processAgent.primary.onFrozen is "die"; it must be 'wait' or 'kill'.`],
     ['primary', { maxblocked: 500 }, 'Did you mean processAgent.primary.maxBlocked?'],
+    ['admin', { port: 0 }, 'processAgent.admin.port is 0; it must be a whole number from 1 to 65535.'],
+    ['admin', { port: 65_536 }, 'processAgent.admin.port is 65536;'],
+    ['admin', { port: '9400' }, 'processAgent.admin.port is "9400";'],
+    ['admin', { port: 80.5 }, 'processAgent.admin.port is 80.5;'],
+    ['admin', {}, 'processAgent.admin.port is undefined; it must be a whole number from 1 to 65535.'],
+    ['admin', { host: '127.0.0.1' }, 'processAgent.admin.port is undefined;'],
+    ['admin', { port: 9400, host: 'localhost' }, 'processAgent.admin.host is "localhost"; it must be an IP address of'],
+    ['admin', { port: 9400, host: 'fe80::1%eth0' }, 'processAgent.admin.host is "fe80::1%eth0";'],
+    ['admin', { port: 9400, hots: '::1' }, 'Did you mean processAgent.admin.host?'],
+    ['admin', 9400, 'processAgent.admin is 9400; it must be an object.'],
+    ['admin', null, 'processAgent.admin is null; it must be an object.'],
     ['strictCopy', true, `processAgent.strictCopy is true; it must be 'off', 'warn' or 'error'.`],
   ])('refuses %s: %p', (key, value, message) => {
     const err = refusal({ [key]: value });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::admin::Admin;
 use crate::inbox::{Inbox, Item, Notice};
 use crate::ipc::client::{Manners, OnFrozen};
 use crate::ipc::deaths::Legacy;
@@ -56,6 +57,8 @@ pub struct Options {
     pub on_frozen: OnFrozen,
     /// How long members may take to join a new primary before their metrics are those of the dead.
     pub metrics_grace: Duration,
+    /// What it answers over HTTP while it is primary, if anything.
+    pub admin: Option<Admin>,
     /// The protocol's versions that it speaks.
     pub speaks: Speaks,
     /// Who reads its call lanes.
@@ -117,6 +120,7 @@ impl Agent {
             },
             legacy: Legacy::default(),
             metrics_grace: options.metrics_grace,
+            admin: options.admin.map(Arc::new),
             context: LaneContext {
                 inbox: Arc::clone(&inbox),
                 lanes: Arc::clone(&lanes),

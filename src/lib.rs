@@ -1,9 +1,10 @@
 //! The native side of `@midwayjs/process-agent`: this file is the surface that JavaScript sees, and nothing else.
 //!
 //! Below it: [`membership`] (the life of a member), [`role`] (group, lock, epoch), [`ipc`] (how members talk),
-//! [`watch`] (which of them stand still), [`metrics`] (one truth from all of them), [`inbox`] (what waits for
-//! JavaScript).
+//! [`watch`] (which of them stand still), [`metrics`] (one truth from all of them), [`admin`] (what is answered over
+//! HTTP), [`inbox`] (what waits for JavaScript).
 
+pub mod admin;
 pub mod agent;
 mod callback;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod role;
 pub mod time;
 pub mod watch;
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use napi::bindgen_prelude::{Buffer, Either, Env, Function};
 use napi::{Error, Result};
 use napi_derive::napi;
 
+use crate::admin::verdict::{Policy, Rules};
 use crate::ipc::client::OnFrozen;
 use crate::ipc::frame::{Codec, Kind};
 use crate::ipc::lane::{ReadBy, Sent};
@@ -33,6 +36,8 @@ use crate::ipc::message::Speaks;
 use crate::ipc::parcel;
 use crate::membership::Command;
 use crate::polling::Polling;
+use crate::metrics::render::{self, Quantiles};
+use crate::metrics::write::Format;
 use crate::role::Epoch;
 use crate::watch::Limits;
 
@@ -83,8 +88,35 @@ pub struct NativeAgentOptions {
     pub poll_lanes: bool,
     /// Its event loop may wait awake for an answer, for some microseconds, where there are processors for it.
     pub spin: bool,
+    /// What it answers over HTTP while it is primary; missing: nothing.
+    pub admin: Option<NativeAdmin>,
     /// Speak these versions of the protocol, not the package's own: `[oldest, newest]`. For tests of version skew.
     pub protocols: Option<Vec<u32>>,
+}
+
+/// What a primary answers over HTTP.
+#[napi(object)]
+pub struct NativeAdmin {
+    /// An IP address of this host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Half of all members must be abnormal for the group to fail; else one is enough.
+    pub quorum: bool,
+    /// With fewer members the group is not healthy.
+    pub min_members: u32,
+    /// How long (ms) a look at the group's health may take.
+    pub look_timeout: u32,
+    /// How long (ms) the members' own checks may take of that.
+    pub checks_timeout: u32,
+    /// How long (ms) a scrape waits for a member.
+    pub scrape_timeout: u32,
+    /// Every series by member, not merged.
+    pub members_apart: bool,
+    /// The greatest quantiles of summaries are given.
+    pub max_quantiles: bool,
+    /// OpenMetrics, or text; missing: what the client wants.
+    pub open_metrics: Option<bool>,
 }
 
 /// A membership in a group, on one thread of its own.
@@ -102,7 +134,7 @@ impl NativeAgent {
     /// a lane that the event loop reads. Neither function may throw.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// When an option is none, or the operating system gives no thread.
     #[napi(
         constructor,
         catch_unwind,
@@ -115,7 +147,7 @@ impl NativeAgent {
         on_frame: callback::OnFrame<'_>,
     ) -> Result<Self> {
         let lanes = Polling::new(env, &options, &on_frame)?;
-        let options = agent::Options { read_by: lanes.read_by(), ..options.into() };
+        let options = agent::Options { read_by: lanes.read_by(), ..options.try_into()? };
         let agent =
             Arc::new(agent::Agent::start(options, Polling::sleep_clock(env), callback::waker(&wake)?)?);
         // A worker thread can end without closing its agent.
@@ -287,13 +319,16 @@ impl NativeAgent {
     }
 }
 
-impl From<NativeAgentOptions> for agent::Options {
-    fn from(options: NativeAgentOptions) -> Self {
+impl TryFrom<NativeAgentOptions> for agent::Options {
+    type Error = Error;
+
+    fn try_from(options: NativeAgentOptions) -> Result<Self> {
+        let admin = options.admin.map(|admin| admin.of(&options.group)).transpose()?;
         let speaks = match options.protocols.as_deref() {
             Some(&[oldest, protocol]) => Speaks { protocol, oldest },
             _ => Speaks::default(),
         };
-        Self {
+        Ok(Self {
             group: options.group,
             group_key: options.group_key,
             runtime_dir: options.runtime_dir.map(PathBuf::from),
@@ -313,8 +348,34 @@ impl From<NativeAgentOptions> for agent::Options {
             forget_dead: Duration::from_millis(callback::count(options.forget_dead)),
             on_frozen: if options.kill_frozen { OnFrozen::Kill } else { OnFrozen::Wait },
             metrics_grace: Duration::from_millis(u64::from(options.metrics_grace)),
+            admin,
             speaks,
             read_by: ReadBy::Thread,
-        }
+        })
+    }
+}
+
+impl NativeAdmin {
+    fn of(self, group: &str) -> Result<admin::Admin> {
+        let host: IpAddr =
+            self.host.parse().map_err(|_| Error::from_reason(format!("{} is no IP address", self.host)))?;
+        let millis = |ms: u32| Duration::from_millis(u64::from(ms));
+        let policy = if self.quorum { Policy::Quorum } else { Policy::All };
+        let quantiles = if self.max_quantiles { Quantiles::Max } else { Quantiles::Drop };
+        Ok(admin::Admin {
+            address: SocketAddr::new(host, self.port),
+            group: group.to_owned(),
+            health: admin::Health {
+                rules: Rules { policy, min_members: self.min_members as usize },
+                whole: millis(self.look_timeout),
+                checks: millis(self.checks_timeout),
+            },
+            limits: admin::Limits::default(),
+            metrics: admin::Metrics {
+                timeout: millis(self.scrape_timeout),
+                options: render::Options { members_apart: self.members_apart, quantiles },
+                format: self.open_metrics.map(|open| if open { Format::OpenMetrics } else { Format::Text }),
+            },
+        })
     }
 }

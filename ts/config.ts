@@ -1,15 +1,20 @@
 /** The component's configuration: its defaults, and what is refused at start. */
+import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { ProcessAgentError } from './errors';
-import type { HealthConfig, MetricsConfig, PrimaryConfig, ProcessAgentConfig } from './interface';
+import type { AdminConfig, HealthConfig, MetricsConfig, PrimaryConfig, ProcessAgentConfig } from './interface';
 import { AGGREGATORS } from './metrics/family';
 import { isRegistry } from './metrics/registry-types';
 
 /** The configuration with every default filled in. */
-export type ResolvedConfig = Required<Omit<ProcessAgentConfig, Optional | 'primary' | 'health' | 'metrics'>> & {
+export type ResolvedConfig = Required<
+  Omit<ProcessAgentConfig, Optional | 'primary' | 'health' | 'metrics' | 'admin'>
+> & {
   primary: Required<PrimaryConfig>;
   health: Required<HealthConfig>;
   metrics: Required<Omit<MetricsConfig, OptionalMetrics>> & Pick<MetricsConfig, OptionalMetrics>;
+  /** `undefined`: there is no endpoint. */
+  admin?: Required<AdminConfig>;
 } & Pick<ProcessAgentConfig, Optional>;
 
 /** Keys whose default depends on the process. */
@@ -29,6 +34,9 @@ export const DEFAULTS = {
   spin: true,
 } as const;
 
+/** Of what is off until it is given. */
+const ADMIN_DEFAULTS = { host: '127.0.0.1' };
+
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
 /** The longest that a timer of Node can wait; beyond it, it would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -38,6 +46,8 @@ interface Rule {
   allowed: string;
   test(value: unknown): boolean;
 }
+
+const PORT: Rule = wholeNumber(1, 65_535);
 
 type Rules<T> = { [key in keyof Required<T>]: Rule | Rules<Required<T>[key]> };
 
@@ -89,6 +99,14 @@ const RULES: Rules<ProcessAgentConfig> = {
     },
     format: oneOf('text', 'openmetrics'),
   },
+  admin: {
+    port: PORT,
+    host: {
+      allowed: 'an IP address of this host, such as 127.0.0.1 or ::1, or 0.0.0.0 for all of them',
+      // A zone (%eth0) means something on one host alone.
+      test: value => typeof value === 'string' && isIP(value) !== 0 && !value.includes('%'),
+    },
+  },
   strictCopy: oneOf('off', 'warn', 'error'),
   spin: trueOrFalse(),
 };
@@ -98,7 +116,14 @@ const RULES: Rules<ProcessAgentConfig> = {
  * Throws `ERR_AGENT_CONFIG`, naming the key, what was given and what is allowed.
  */
 export function resolveConfig(raw: unknown): ResolvedConfig {
-  return check('processAgent', raw, RULES, DEFAULTS) as unknown as ResolvedConfig;
+  const resolved = check('processAgent', raw, RULES, DEFAULTS) as unknown as ResolvedConfig;
+  if (resolved.admin) {
+    resolved.admin = { ...ADMIN_DEFAULTS, ...resolved.admin };
+    if (resolved.admin.port === undefined) {
+      throw refuse('processAgent.admin.port', undefined, PORT.allowed);
+    }
+  }
+  return resolved;
 }
 
 function check(path: string, raw: unknown, rules: object, defaults: object): Record<string, unknown> {
@@ -120,6 +145,10 @@ function check(path: string, raw: unknown, rules: object, defaults: object): Rec
     }
     const rule = (rules as Record<string, object>)[key];
     if (!isRule(rule)) {
+      if (value === undefined) {
+        // As if it were not given.
+        continue;
+      }
       resolved[key] = check(`${path}.${key}`, value, rule, resolved[key] as object);
     } else if (value !== undefined) {
       if (!rule.test(value)) {
@@ -147,9 +176,9 @@ function oneOf(...values: string[]): Rule {
   };
 }
 
-function wholeNumber(min: number, max: number, unit: string): Rule {
+function wholeNumber(min: number, max: number, unit?: string): Rule {
   return {
-    allowed: `a whole number of ${unit} from ${min} to ${max}`,
+    allowed: `a whole number ${unit ? `of ${unit} ` : ''}from ${min} to ${max}`,
     test: value => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
   };
 }

@@ -47,6 +47,12 @@ export interface ProcessAgentConfig {
   /** Where this process's metrics are, and how those of the group become one. */
   metrics?: MetricsConfig;
   /**
+   * Answers `/metrics`, `/health`, `/live` and `/members` over HTTP, from the primary and beside its event loop: also
+   * when no event loop of the group turns. Off by default. Nobody is asked who he is, so `host` should be reachable for
+   * your monitoring alone.
+   */
+  admin?: AdminConfig;
+  /**
    * Whether calls that run locally, in the primary and in `standalone`, are checked for what could not be sent to
    * another process: `warn` logs it once per method, `error` throws `ERR_AGENT_NOT_SERIALIZABLE`. Real objects are
    * passed either way. Default: `warn` where Midway's environment is a development one, else `off`.
@@ -68,6 +74,13 @@ export interface PrimaryConfig {
   maxBlocked?: number;
   /** What is done about a frozen primary: `wait` until it goes on or dies, or `kill` it. Default `wait`. */
   onFrozen?: 'wait' | 'kill';
+}
+
+export interface AdminConfig {
+  /** The port, 1 to 65,535: one for each group of a host. */
+  port: number;
+  /** The IP address to listen on. Default `127.0.0.1`, which this host alone can reach. */
+  host?: string;
 }
 
 export interface HealthConfig {

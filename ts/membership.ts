@@ -9,11 +9,11 @@ import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
 import { type DecoratedMethod, isDecorated, readableName } from './decorator/registry';
 import { createEngine } from './engine';
-import type { Engine, EngineHost, EngineLogger, Invocation } from './engine/engine';
+import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
 import { OwnChecks } from './health/checks';
-import { CHECKS, GroupCheck } from './health/group-check';
+import { bounds, CHECKS, GroupCheck } from './health/group-check';
 import { NAMESPACE } from './health/namespace';
 import type { AgentEvents, GroupHealth, Member, MetricsRegistry, TransferHooks } from './interface';
 import { GroupMetrics } from './metrics/group';
@@ -22,6 +22,7 @@ import {
   baseDirOf,
   beforeDestroyed,
   configurationOf,
+  configuredHealthTimeoutOf,
   healthChecksOf,
   isDevelopment,
   loggerOf,
@@ -190,6 +191,10 @@ export class Membership implements EngineHost {
 
   takeOver(state: unknown, epoch: number): void | Promise<void> {
     return this.transfers.takeOver(state, epoch);
+  }
+
+  healthBounds(): HealthBounds {
+    return bounds(configuredHealthTimeoutOf(this.container));
   }
 
   registries(): readonly MetricsRegistry[] {

@@ -214,6 +214,11 @@ export function healthTimeoutOf(container: ApplicationContext): number {
   return healthServiceOf(container).healthCheckTimeout;
 }
 
+/** The same, before that service has read it. */
+export function configuredHealthTimeoutOf(container: ApplicationContext): number {
+  return Number(container.get(MidwayConfigService).getConfiguration('core.healthCheckTimeout')) || 1000;
+}
+
 /** The checks that are registered, except those of a namespace. */
 export function healthChecksOf(container: ApplicationContext, except: string): HealthCheck[] {
   const service = healthServiceOf(container);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tracing::{debug, info, warn};
 
 use super::{Command, Commands, Membership};
+use crate::admin::Endpoint;
 use crate::error::Result;
 use crate::inbox::{Letter, Notice};
 use crate::ipc::broker::Broker;
@@ -27,6 +28,8 @@ const CHECK: Duration = Duration::from_secs(1);
 const FINISHING: Duration = Duration::from_millis(500);
 /// How long a primary that gives its role up waits for its last words to be written.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long a primary that gives its role up goes on answering what it was asked over HTTP.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
 /// Why a tenure ends.
 enum End {
@@ -84,6 +87,8 @@ impl Membership {
             let broker = Arc::clone(&broker);
             async move { broker.serve(&listener).await }
         });
+        let endpoint =
+            self.admin.as_ref().map(|admin| Endpoint::open(Arc::clone(admin), Arc::clone(&broker)));
         let hold = Hold { lock: &lock, guard, socket };
         let mut end = tokio::select! {
             end = self.reign(epoch, &broker, &hold, &mut untaken, commands) => end,
@@ -95,6 +100,11 @@ impl Membership {
         let mut leaves = matches!(end, End::Leave | End::Abandoned);
         if let End::HandOver { grace, .. } = &end {
             leaves = self.linger(epoch, &broker, *grace, commands).await.is_break();
+        }
+        if let Some(endpoint) = endpoint {
+            // The next primary finds the port free.
+            let is_dying = matches!(end, End::Abandoned);
+            endpoint.close(if is_dying { Duration::ZERO } else { LAST_ANSWERS }).await;
         }
         if lock.leads_to_path() {
             broker.leave_metrics(leaves);

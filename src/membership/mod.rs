@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::admin::Admin;
 use crate::inbox::{Inbox, Notice};
 use crate::ipc::client::{Following, Manners};
 use crate::ipc::deaths::Legacy;
@@ -80,6 +81,8 @@ pub struct Membership {
     pub manners: Manners,
     /// How long members of a previous tenure may take to join again before their metrics are those of the dead.
     pub metrics_grace: Duration,
+    /// What is answered over HTTP while we lead, if anything is.
+    pub admin: Option<Arc<Admin>>,
     /// Where lanes and notices go.
     pub context: LaneContext,
     /// What is known of the tenure before.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod http;
+
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -45,6 +47,7 @@ pub fn options(runtime_dir: &Path) -> Options {
         limits: LIMITS,
         forget_dead: Duration::from_secs(60),
         metrics_grace: Duration::from_secs(1),
+        admin: None,
         on_frozen: OnFrozen::Wait,
         speaks: Speaks::default(),
         read_by: ReadBy::Thread,

@@ -23,9 +23,16 @@ export interface EngineHost {
    * said within `ms`, where that is given.
    */
   giveUp(ms?: number): unknown;
+  /** How long (ms) a look at the group's health may take, and the members' own checks of that. */
+  healthBounds?(): HealthBounds | undefined;
   /** Where this process's own metrics are. */
   registries?(): readonly Registry[];
   readonly logger: EngineLogger;
+}
+
+export interface HealthBounds {
+  whole: number;
+  checks: number;
 }
 
 /** What is known of a call while it is run for another member. */

@@ -11,6 +11,7 @@ import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../i
 import { isInspected, loadBinding, type NativeAgent } from '../native';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
+import { nativeAdmin } from './admin';
 import { Answers } from './answers';
 import { closedError, Thrown } from './call-errors';
 import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
@@ -121,6 +122,7 @@ export class LocalEngine implements Engine {
         metricsGrace: 2 * config.metrics.pushInterval,
         pollLanes: process.env.MIDWAY_PROCESS_AGENT_LANE !== 'thread',
         spin: config.spin && process.env.MIDWAY_PROCESS_AGENT_SPIN !== '0',
+        admin: nativeAdmin(config, host.healthBounds?.()),
         protocols,
       },
       this.#takeSoon,

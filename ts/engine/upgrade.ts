@@ -15,6 +15,7 @@ import type {
   EngineCallOptions,
   EngineGatherOptions,
   EngineHost,
+  HealthBounds,
   Invocation,
   ScrapeOptions,
   Standing,
@@ -270,6 +271,10 @@ class UpgradeHost implements EngineHost {
 
   giveUp(ms?: number): unknown {
     return this.host.giveUp(ms);
+  }
+
+  healthBounds(): HealthBounds | undefined {
+    return this.host.healthBounds?.();
   }
 
   registries(): readonly Registry[] {
