@@ -50,8 +50,12 @@ function methodOf(name) {
   return methods[name];
 }
 
+/** What this process says of its own health. */
+let checks = [{ namespace: 'test', status: true }];
+
 /** What other members can call here. */
 const methods = {
+  '!checks': () => ({ checks, failingSince: undefined }),
   pid: () => process.pid,
   echo: value => {
     if (value === 'answered') {
@@ -263,6 +267,9 @@ const commands = {
       outcome: reason?.outcome,
       message: reason?.message,
     }));
+  },
+  setChecks: said => {
+    checks = said;
   },
   count: (by, kind = 'a') => metrics.counter.inc({ kind }, by),
   level: value => metrics.gauge.set(value),

@@ -3,12 +3,18 @@ import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import type { EngineHost } from './engine';
 import type { IncomingParcel } from './notice';
-import { encodeThrown, encodeValue, RESULT } from './outcome';
+import { type EncodedOutcome, encodeThrown, encodeValue, RESULT } from './outcome';
 import type { SendParcel } from './requests';
 import { Asked } from './running';
 import { isAsyncIterable } from './stream-writer';
+import { Status } from './wire';
 
 type Ask = IncomingParcel & { type: 'ask' };
+
+/** For Rust, which reads no other encoding. */
+function asJson(value: unknown): EncodedOutcome {
+  return { status: Status.Value, value: JSON.stringify(value) ?? 'null' };
+}
 
 export class Answers {
   /** Questions for something that is not there before this process's own start-up has finished. */
@@ -38,7 +44,7 @@ export class Answers {
 
   async answer(ask: Ask, body: Encoded, epoch: number, send: SendParcel): Promise<void> {
     const { gather, name } = ask;
-    let outcome: ReturnType<typeof encodeThrown>;
+    let outcome: EncodedOutcome;
     try {
       const value = await this.#run(ask, body, epoch);
       if (isAsyncIterable(value)) {
@@ -48,7 +54,7 @@ export class Answers {
           { outcome: 'executed' },
         );
       }
-      outcome = encodeValue(name, value, this.#limit, RESULT);
+      outcome = ask.json ? asJson(value) : encodeValue(name, value, this.#limit, RESULT);
     } catch (error) {
       outcome = encodeThrown(error, this.#limit);
     }

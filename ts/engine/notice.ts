@@ -35,7 +35,7 @@ export type Notice =
 
 /** What comes from the broker. */
 export type IncomingParcel =
-  | { type: 'ask'; gather: number; name: string; until: number; from: Member; carrier?: Carrier }
+  | { type: 'ask'; gather: number; name: string; until: number; from: Member; carrier?: Carrier; json?: boolean }
   | { type: 'outcome'; request: number; member: Member; status: number }
   /** Its body has those who have not answered. */
   | { type: 'gathered'; request: number; asker: Member }
