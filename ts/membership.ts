@@ -9,7 +9,7 @@ import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
 import { type DecoratedMethod, isDecorated, readableName } from './decorator/registry';
 import { createEngine } from './engine';
-import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation } from './engine/engine';
+import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation, Monitored } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
 import { OwnChecks } from './health/checks';
@@ -65,6 +65,10 @@ export class Membership implements EngineHost {
   strict: StrictCopy | undefined;
   /** `undefined` when nothing is kept for the next primary. */
   ownRuns: OwnRuns | undefined;
+  readonly monitored: Monitored = {
+    metrics: async () => ({ contentType: this.metrics.contentType, text: await this.metrics.text() }),
+    health: () => this.groupHealth(),
+  };
   /** The 1st, 2nd, ... concurrently live application of this process in the same deployment. */
   #ordinal = 1;
   #engine: Engine | undefined;

@@ -1,5 +1,14 @@
 import type { EventEmitter } from 'node:events';
-import type { AgentEvents, CallOptions, Explanation, Member, MemberHealth, MemberOutcome, Role } from '../interface';
+import type {
+  AgentEvents,
+  CallOptions,
+  Explanation,
+  GroupHealth,
+  Member,
+  MemberHealth,
+  MemberOutcome,
+  Role,
+} from '../interface';
 import type { Registry } from '../metrics/registry-types';
 
 /** What an engine asks of the application that it serves. */
@@ -25,9 +34,17 @@ export interface EngineHost {
   giveUp(ms?: number): unknown;
   /** How long (ms) a look at the group's health may take, and the members' own checks of that. */
   healthBounds?(): HealthBounds | undefined;
+  /** What is told over HTTP where no Rust side tells it. */
+  readonly monitored?: Monitored;
   /** Where this process's own metrics are. */
   registries?(): readonly Registry[];
   readonly logger: EngineLogger;
+}
+
+/** What a monitor asks for. */
+export interface Monitored {
+  metrics(): Promise<{ contentType: string; text: string }>;
+  health(): Promise<GroupHealth>;
 }
 
 export interface HealthBounds {

@@ -7,6 +7,7 @@ import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
+import type { Endpoint, Told } from './endpoint';
 import type { Engine, EngineGatherOptions, EngineHost, Standing } from './engine';
 
 export class StandaloneEngine implements Engine {
@@ -21,6 +22,7 @@ export class StandaloneEngine implements Engine {
   #joinedAt = 0;
   #ready = false;
   #stopping = false;
+  #endpoint: Endpoint | undefined;
   readonly #tenure = new AbortController();
 
   constructor(decision: Decision, config: ResolvedConfig, host: EngineHost) {
@@ -58,6 +60,7 @@ export class StandaloneEngine implements Engine {
     this.role = 'primary';
     this.epoch = 1;
     this.#joinedAt = Date.now();
+    this.#openEndpoint();
     this.events.emit('primary', { epoch: 1 });
     this.events.emit('primary-changed', { epoch: 1, pid: process.pid });
   }
@@ -132,8 +135,19 @@ export class StandaloneEngine implements Engine {
   async close(): Promise<void> {
     this.role = undefined;
     this.epoch = 0;
+    this.#endpoint?.close();
     this.#tenure.abort(closed());
     this.events.removeAllListeners();
+  }
+
+  #openEndpoint(): void {
+    const { monitored, logger } = this.#host;
+    if (this.#config.admin && monitored) {
+      const told: Told = { ...monitored, group: this.group, epoch: this.epoch, members: () => this.members() };
+      // Only now: most applications have none.
+      const { Endpoint } = require('./endpoint') as typeof import('./endpoint');
+      this.#endpoint = new Endpoint(this.#config.admin, told, logger);
+    }
   }
 
   #refuseWhenClosed(): void {
