@@ -7,6 +7,7 @@ export { RunInPrimary } from './decorator/runInPrimary';
 export type { AgentErrorCode, CallOutcome } from './errors';
 export { ProcessAgentError, registerError } from './errors';
 export type {
+  AdminConfig,
   AgentEvents,
   CallOptions,
   CurrentCall,
