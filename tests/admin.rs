@@ -5,12 +5,14 @@
 
 mod support;
 
+use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use process_agent::admin::Limits;
 use process_agent::role::Epoch;
 
-use support::http::{admin, get, member, primary, Client};
+use support::http::{admin, get, member, primary, Client, SOON};
+use support::BOUND;
 
 #[test]
 fn it_answers_its_four_paths_and_nothing_else() {
@@ -96,14 +98,12 @@ fn who_takes_too_long_to_ask_or_to_ask_again_is_cut_off() {
     assert_eq!(idle.get("/live", "").status, 200);
     let began = Instant::now();
     // Each byte that comes late is no new beginning.
-    while began.elapsed() < reading * 3 && slow.0.peek(&mut [0]).is_err() {
+    while began.elapsed() < BOUND && slow.0.peek(&mut [0]).is_err() {
         slow.say("x").0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     }
-    let took = began.elapsed();
-    assert!(took < reading * 2, "{took:?}");
     silent.until_closed();
     idle.until_closed();
-    assert!(began.elapsed() < reading * 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     assert_eq!(get(address, "/live").status, 200);
 }
 
@@ -113,14 +113,16 @@ fn who_does_not_read_its_answers_is_cut_off() {
     let (reading, writing) = (Duration::from_millis(500), Duration::from_millis(500));
     let (_primary, address) = primary(runtime.path(), Limits { reading, writing, ..Limits::default() });
     let mut deaf = Client::connect(address);
-    deaf.0.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    let began = Instant::now();
+    deaf.0.set_write_timeout(Some(BOUND)).unwrap();
     // Questions go on until both ends' buffers are full, and nothing moves any more.
     let question = b"GET /members HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
-    while std::io::Write::write_all(&mut deaf.0, &question).is_ok() {
-        assert!(began.elapsed() < support::BOUND);
-    }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let error = loop {
+        if let Err(error) = deaf.0.write_all(&question) {
+            break error;
+        }
+    };
+    // Not because time was up here.
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     assert_eq!(get(address, "/live").status, 200);
 }
 
@@ -137,9 +139,9 @@ fn who_comes_when_all_places_are_taken_waits_and_the_group_does_not() {
     late.0.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     assert!(late.0.peek(&mut [0]).is_err());
     member(runtime.path(), 2, &admin()).until_following(Epoch(0));
-    late.0.set_read_timeout(Some(support::BOUND)).unwrap();
+    late.0.set_read_timeout(Some(BOUND)).unwrap();
     let began = Instant::now();
     clients.pop();
     assert_eq!(late.answer(true).unwrap().status, 200);
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }

@@ -17,7 +17,7 @@ use process_agent::metrics::schema::SchemaId;
 use process_agent::metrics::snapshot::Snapshot;
 use process_agent::role::Epoch;
 
-use support::http::{admin, get, member, primary, Client};
+use support::http::{admin, get, member, primary, Client, SOON};
 use support::{Member, BOUND};
 
 const SCHEMA: &str = r#"{"families":[{"name":"a_total","help":"A","type":"counter","series":[["",{}]]}]}"#;
@@ -150,9 +150,13 @@ fn a_member_whose_event_loop_is_stuck_is_named_at_once() {
         }
         assert!(Instant::now() < deadline, "{answer:?}");
     }
-    let began = Instant::now();
-    assert_eq!(get(address, "/health").status, 503);
-    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    // It is not waited for; a busy machine may take its time, but not each time.
+    let soonest = (0..5).map(|_| {
+        let began = Instant::now();
+        assert_eq!(get(address, "/health").status, 503);
+        began.elapsed()
+    });
+    assert!(soonest.min().unwrap() < Duration::from_millis(300));
 }
 
 #[test]
@@ -203,7 +207,7 @@ fn who_does_not_answer_a_scrape_costs_the_timeout_and_many_who_ask_at_once_cost_
         assert!(answer.body.contains("process_agent_epoch"), "{answer:?}");
     }
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(1) && took < Duration::from_millis(2500), "{took:?}");
+    assert!(took >= Duration::from_secs(1) && took < SOON, "{took:?}");
     primary.until_logged("has not answered within 1000 ms");
     let logs = primary.notices().filter(
         |notice| matches!(notice, Notice::Log { message, .. } if message.contains("has not answered")),
@@ -230,7 +234,7 @@ fn the_next_primary_takes_the_port_over_and_a_member_that_leaves_frees_it() {
     let ended = Instant::now();
     members.remove(0).agent.abandon();
     let second = epoch();
-    assert!(second > first && ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+    assert!(second > first && ended.elapsed() < SOON, "{:?}", ended.elapsed());
     assert!(staying.answer(true).is_none());
     let leads = members.iter_mut().position(|each| {
         each.take();
@@ -238,7 +242,7 @@ fn the_next_primary_takes_the_port_over_and_a_member_that_leaves_frees_it() {
     });
     let ended = Instant::now();
     members.remove(leads.unwrap()).agent.end();
-    assert!(epoch() > second && ended.elapsed() < Duration::from_secs(1), "{:?}", ended.elapsed());
+    assert!(epoch() > second && ended.elapsed() < SOON, "{:?}", ended.elapsed());
     members.remove(0).agent.end();
     TcpListener::bind(admin.address).unwrap();
 }
@@ -257,7 +261,7 @@ fn a_port_that_somebody_else_has_is_complained_of_once_and_taken_when_it_is_free
     drop(taken);
     let freed = Instant::now();
     assert_eq!(get(admin.address, "/live").status, 200);
-    assert!(freed.elapsed() < Duration::from_secs(1), "{:?}", freed.elapsed());
+    assert!(freed.elapsed() < SOON, "{:?}", freed.elapsed());
     primary.until_logged("the admin endpoint is");
     let complaints = primary.notices().filter(|notice| matches!(notice, Notice::Log { level: "warn", .. }));
     assert_eq!(complaints.count(), 1);

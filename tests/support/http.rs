@@ -49,6 +49,9 @@ pub fn primary(runtime: &Path, limits: Limits) -> (Member, SocketAddr) {
     (primary, admin.address)
 }
 
+/// Less than the endpoint's own limits, and more than what is to be soon takes on a busy machine.
+pub const SOON: Duration = Duration::from_secs(4);
+
 /// An answer, as it came.
 #[derive(Debug)]
 pub struct Answer {
