@@ -30,11 +30,13 @@ const applications = {
  * Makes one project, or brings it up to date: packages, then our tarballs, then the application. Each step is skipped
  * when nothing that it depends on has changed. Gives back the project's folder.
  */
-function project(name, { tarballs, log = console.log } = {}) {
+function project(
+  name,
+  { tarballs, packages = applications[name]?.packages ?? versions[name], log = console.log } = {},
+) {
   const folder = path.join(home, name);
   fs.mkdirSync(home, { recursive: true });
   const application = applications[name];
-  const packages = application?.packages ?? versions[name];
   const release = lock(path.join(home, `${name}.lock`));
   try {
     const done = new Steps(folder, name, log);
