@@ -1,4 +1,4 @@
-// This package: a worker calls the primary through the Midway component.
-const { startApplication } = require('./application');
+// This package: a worker calls the primary through the decorator, in a Midway application.
+const { applicationPeer } = require('../application');
 
-module.exports = { name: 'this package', project: 'benchmark', primary: startApplication, worker: startApplication };
+module.exports = { name: 'this package', project: 'benchmark', ...applicationPeer };

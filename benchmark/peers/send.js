@@ -1,32 +1,27 @@
-// Node's own channel with JSON, as one would write it by hand: an id for each call and a map of pending ones.
+// Node's own channel with JSON, as one would write it by hand: a number for each call, and a table of pending ones.
 const cluster = require('node:cluster');
+const { PendingCalls } = require('../pending-calls');
+const { answer } = require('../values');
 
 module.exports = {
-  name: 'process.send',
-  project: 'benchmark',
+  name: 'process.send, JSON',
+  without: ['buffer'],
 
   async primary() {
     cluster.on('message', (worker, { call, args }) => {
       if (call !== undefined) {
-        worker.send({ reply: call, result: args[0] });
+        worker.send({ reply: call, result: answer(args[0]) });
       }
     });
   },
 
   async worker() {
-    const pending = new Map();
-    let last = 0;
+    const pending = new PendingCalls();
     process.on('message', ({ reply, result }) => {
       if (reply !== undefined) {
-        pending.get(reply)(result);
-        pending.delete(reply);
+        pending.settle(reply, result);
       }
     });
-    return value =>
-      new Promise(resolve => {
-        last += 1;
-        pending.set(last, resolve);
-        process.send({ call: last, args: [value] });
-      });
+    return value => pending.make(call => process.send({ call, args: [value] }));
   },
 };
