@@ -1,32 +1,93 @@
-// One peer's processes: a cluster primary and one worker, which measures when it is told to.
+// One peer's processes: a cluster primary and its workers, which measure when they are told to.
 //   node benchmark/group.js <peer>   (with the peer's project as working directory)
 const cluster = require('node:cluster');
 const path = require('node:path');
-const { measure } = require('./measure');
+const { monitorEventLoopDelay } = require('node:perf_hooks');
+const { cpuOf } = require('./cpu');
+const { localCost } = require('./local-cost');
+const { measure, prepare } = require('./measure');
+const { WHO } = require('./values');
 
+const WORKERS = 4;
 const peer = require(path.join(__dirname, 'peers', process.argv[2]));
 
-async function main() {
-  if (cluster.isPrimary) {
-    await peer.primary();
-    const worker = cluster.fork();
-    // Between run.js and the worker; the calls never come this way, except those of the peer that is this way.
-    process.on('message', order => worker.send(order));
-    worker.on('message', message => message.report && process.send(message));
-    worker.on('exit', code => process.exit(code ?? 1));
-    process.on('disconnect', () => process.exit(0));
-    return;
+async function runPrimary() {
+  cluster.setupPrimary(peer.settings ?? {});
+  const { pids = [], local } = (await peer.primary()) ?? {};
+  const workers = Array.from({ length: WORKERS }, () => cluster.fork());
+  for (const worker of workers) {
+    worker.on('exit', code => fail(new Error(`a worker has ended with code ${code}`)));
   }
-  const call = await peer.worker();
-  process.on('message', async message => {
-    if (message.measure) {
-      process.send({ report: await measure(call, message.measure) });
-    }
+  const started = await Promise.all(workers.map(worker => said(worker, 'started')));
+  const strangers = started.filter(({ by }) => by !== process.pid && !pids.includes(by));
+  if (strangers.length > 0) {
+    throw new Error(`a call was executed by process ${strangers[0].by}, which is not the primary`);
+  }
+  process.on('message', ({ workload, local: loop }) => {
+    const measured = loop ? localCost(local, loop) : measureAll(workers, pids, workload);
+    measured.then(result => process.send({ result }), fail);
   });
-  process.send({ report: 'ready' });
+  process.send({
+    result: { pids: [process.pid, ...pids, ...workers.map(worker => worker.process.pid)], workers: WORKERS },
+  });
 }
 
-main().catch(error => {
+/** `pids`: who works for the primary. Its processors' time is the primary's. */
+async function measureAll(workers, pids, workload) {
+  const callers = workload.all ? workers : workers.slice(0, 1);
+  await Promise.all(callers.map(worker => ask(worker, { prepare: workload }, 'prepared')));
+  const delay = workload.delay ? monitorEventLoopDelay({ resolution: 1 }) : undefined;
+  delay?.enable();
+  const own = process.cpuUsage();
+  const helpers = cpuOf(pids);
+  const reports = await Promise.all(callers.map(worker => ask(worker, { measure: workload }, 'measured')));
+  const { user, system } = process.cpuUsage(own);
+  delay?.disable();
+  const ms = nanoseconds => nanoseconds / 1e6;
+  return {
+    workers: reports.map(({ result }) => result),
+    cpu: user + system + cpuOf(pids) - helpers,
+    delay: delay && { p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) },
+    peak: process.resourceUsage().maxRSS * 1024,
+  };
+}
+
+function ask(worker, order, answer) {
+  const answered = said(worker, answer);
+  worker.send(order);
+  return answered;
+}
+
+/** A plain listener: the calls of some peers come this way, too, and waiting must cost them nothing. */
+function said(worker, what) {
+  return new Promise((resolve, reject) => {
+    const listener = message => {
+      if (message.said === what || message.failed) {
+        worker.off('message', listener);
+        message.failed ? reject(new Error(message.failed)) : resolve(message);
+      }
+    };
+    worker.on('message', listener);
+  });
+}
+
+async function runWorker() {
+  const call = await peer.worker();
+  process.on('message', message => {
+    if (message.prepare) {
+      prepare(call, message.prepare).then(() => process.send({ said: 'prepared' }), fail);
+    } else if (message.measure) {
+      measure(call, message.measure).then(result => process.send({ said: 'measured', result }), fail);
+    }
+  });
+  process.send({ said: 'started', by: await call(WHO) });
+}
+
+/** Whoever waits is told why there is nothing to wait for. */
+function fail(error) {
   console.error(error);
-  process.exit(1);
-});
+  process.send({ failed: error.message }, () => process.exit(1));
+}
+
+process.on('disconnect', () => process.exit(0));
+(cluster.isPrimary ? runPrimary() : runWorker()).catch(fail);
