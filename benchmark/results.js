@@ -1,0 +1,49 @@
+// What was measured, in results.json: one section for each part of the benchmark, each with its date and machine, so that
+// a part can be measured again alone.
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const file = path.join(__dirname, 'results.json');
+
+function loadResults() {
+  return fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : {};
+}
+
+/** Puts one section in, or in the place of the older one. Gives back all of them. */
+function saveSection(name, section) {
+  const results = { ...loadResults(), [name]: section };
+  fs.writeFileSync(file, JSON.stringify(results, null, 2));
+  return results;
+}
+
+/** When and where a section was measured. */
+function circumstances() {
+  const cores = os.cpus();
+  const model = cores[0].model.replace(/\s+/g, ' ').trim();
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${cores.length} cores (${model}), ${os.type()} ${os.release().split('-')[0]} ${os.arch()}`,
+    node: process.version,
+  };
+}
+
+/** The medians of one contender's measurements: workload to column to number. */
+function mediansOf(results, workloads) {
+  return Object.fromEntries(
+    workloads
+      .filter(({ id }) => results[id]?.length > 0)
+      .map(({ id, columns }) => [
+        id,
+        Object.fromEntries(columns.map(column => [column.id, median(results[id].map(column.of))])),
+      ]),
+  );
+}
+
+function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+module.exports = { file, loadResults, saveSection, circumstances, mediansOf, median };
