@@ -1,58 +1,158 @@
-const os = require('node:os');
+// The results as a page of Markdown. Run alone, it writes RESULTS.md and the picture anew from results.json.
+//   node benchmark/report.js
+const fs = require('node:fs');
+const path = require('node:path');
+const { bin, must, root } = require('../scripts/shell');
+const { drawCalls } = require('./picture');
+const { file, loadResults } = require('./results');
+const { compareWithTargets, ratio } = require('./targets');
+const { others, workloads } = require('./workloads');
 
-const columns = [
-  { title: 'p50 at 1 call, µs', of: result => result.latency.p50, lessIsBetter: true },
-  { title: 'p99 at 1 call, µs', of: result => result.latency.p99, lessIsBetter: true },
-  { title: 'calls/s at 64 calls', of: result => result.throughput.perSecond, lessIsBetter: false },
-];
+const page = path.join(__dirname, 'RESULTS.md');
+const picture = path.join(root, 'docs', 'calls.svg');
 
-/** The measurements as a page of Markdown. The first group is ours; ratios above 1 mean that it is better. */
-function report(groups, { rounds, duration }) {
-  const medians = groups.map(({ name, results }) => ({
-    name,
-    values: columns.map(({ of }) => median(results.map(of))),
-  }));
-  const [ours, ...others] = medians;
+function report({ calls, app, million }) {
+  const parts = [
+    ['# Results', 'Written by `npm run bench`. Ratios above 1 mean: so many times better than `process.send`.'],
+    targets(calls, app),
+    calls ? callsSection(calls) : [],
+    app ? appSection(app) : [],
+    million ? millionSection(million) : [],
+  ];
+  return `${parts.flat().join('\n\n')}\n`;
+}
+
+function targets(calls, app) {
+  const rows = compareWithTargets(calls?.peers, app);
+  if (rows.length === 0) {
+    return [];
+  }
   return [
-    '# Results',
-    '',
-    `One worker calls its cluster primary. Medians of ${rounds} rounds of ${duration} ms each; the peers take turns.`,
-    `${new Date().toISOString().slice(0, 10)}, ${machine()}. Written by \`npm run bench\`.`,
-    '',
-    row(['', ...columns.map(({ title }) => title)]),
-    row(['---', ...columns.map(() => '---:')]),
-    ...medians.map(({ name, values }) => row([name, ...values.map(number)])),
-    '',
-    'Ratios: above 1, this package is better.',
-    '',
-    row(['against', ...columns.map(({ title }) => title.replace(/, µs$/, ''))]),
-    row(['---', ...columns.map(() => '---:')]),
-    ...others.map(({ name, values }) =>
-      row([name, ...columns.map((column, i) => ratio(column, ours.values[i], values[i]))]),
+    '## What is wanted',
+    table(
+      ['', 'at least', 'aim', 'measured', 'reached'],
+      rows.map(each => [each.title, each.least, each.aim, each.measured, each.verdict]),
     ),
-    '',
-  ].join('\n');
+  ];
 }
 
-function ratio({ lessIsBetter }, ours, theirs) {
-  return `${(lessIsBetter ? theirs / ours : ours / theirs).toFixed(2)}x`;
+function callsSection({ peers, rounds, duration, ...where }) {
+  return [
+    '## Calls',
+    `Workers call their cluster primary with small arguments, ${rounds} rounds of ${duration} ms for each number; the ` +
+      'peers take turns, only one works at any time, and the medians are shown.',
+    when(where),
+    ...[...workloads, ...others].flatMap(workload => workloadPart(workload, peers)),
+  ];
 }
 
-function machine() {
-  const cores = os.cpus();
-  return `${cores.length} cores (${cores[0].model.trim()}), ${os.type()} ${os.arch()}, Node ${process.version}`;
+function workloadPart({ id, title, columns, base = 'send' }, peers) {
+  const measured = peers.filter(({ medians }) => medians[id]);
+  if (measured.length === 0) {
+    return [];
+  }
+  const baseline = peers.find(peer => peer.id === base);
+  const compared = baseline?.medians[id] ? columns.filter(({ isCompared = true }) => isCompared) : [];
+  const rows = measured.map(({ name, medians }) => [
+    name,
+    ...columns.map(column => number(medians[id][column.id], column.digits)),
+    ...compared.map(column => `${ratio(column, medians[id][column.id], baseline.medians[id][column.id]).toFixed(2)}x`),
+  ]);
+  const unit = column => column.title.replace(/, (µs|ms)$/, '');
+  const heads = compared.map(column => `${unit(column)}, against ${baseline.name}`);
+  const missing = peers
+    .map(({ name, reasons }) => [name, reasons.all ?? reasons[id]])
+    .filter(([, reason]) => reason)
+    .map(([name, reason]) => `${name}: not measured: ${reason}`);
+  return [
+    `### ${title}`,
+    table(['', ...columns.map(column => column.title), ...heads], rows),
+    ...(missing.length > 0 ? [missing.join('\\\n')] : []),
+  ];
 }
 
-function number(value) {
-  return value >= 1000 ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);
+function appSection({ routes, medians, rounds, duration, connections, reasons, ...where }) {
+  return [
+    '## A whole application',
+    `A koa route under load (autocannon, ${connections} connections, 4 workers), ${rounds} rounds of ${duration} ms each; ` +
+      'the routes take turns. The share is of the same deployment without a call.',
+    when(where),
+    table(
+      ['', 'requests/s', 'p50, ms', 'p99, ms', 'CPU per request, µs', 'share of requests/s'],
+      routes
+        .filter(({ id }) => medians[id])
+        .map(({ id, title, plain }) => [
+          title,
+          ...['perSecond', 'p50', 'p99', 'cpu'].map(key => number(medians[id][key])),
+          medians[plain] ? `${((medians[id].perSecond / medians[plain].perSecond) * 100).toFixed(0)} %` : '',
+        ]),
+    ),
+    ...Object.entries(reasons).map(([what, reason]) => `${what}: not measured: ${reason}`),
+  ];
 }
 
-function row(cells) {
-  return `| ${cells.join(' | ')} |`;
+function millionSection({ floods, calls, perTurn, ...where }) {
+  return [
+    '## A million calls',
+    `One worker makes ${number(calls, 0)} calls, ${number(perTurn, 0)} in each turn of its event loop, and waits for none. ` +
+      'What is over `maxPending` is refused. RSS is the most that the process had.',
+    when(where),
+    table(
+      [
+        '',
+        'answered',
+        'refused',
+        'worker RSS, MB',
+        'primary RSS, MB',
+        'primary delayed, p99, ms',
+        'max, ms',
+        'seconds',
+      ],
+      floods.map(({ title, answered, refused, peak, primaryPeak, delay, endedIn, reason }) =>
+        reason
+          ? [title, `not measured: ${reason}`, '', '', '', '', '', '']
+          : [
+              title,
+              number(answered, 0),
+              number(refused, 0),
+              number(peak / 1e6, 0),
+              number(primaryPeak / 1e6, 0),
+              number(delay.p99),
+              number(delay.max),
+              number(endedIn / 1000),
+            ],
+      ),
+    ),
+  ];
 }
 
-function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+function when({ date, machine, node }) {
+  return `${date}, ${machine}, Node ${node}.`;
 }
 
-module.exports = { report };
+function table(head, rows) {
+  const line = cells => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+}
+
+function number(value, digits = value >= 1000 ? 0 : 1) {
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** Writes the page and the picture; gives back the page's text. */
+function writeReport() {
+  const results = loadResults();
+  const text = report(results);
+  fs.writeFileSync(page, text);
+  if (results.calls) {
+    fs.writeFileSync(picture, drawCalls(results.calls));
+  }
+  must(bin('biome'), ['format', '--write', page, file]);
+  return text;
+}
+
+module.exports = { report, writeReport };
+
+if (require.main === module) {
+  console.log(writeReport());
+}

@@ -1,87 +1,89 @@
-// This package beside its peers: the same calls, in rounds that take turns, so that whatever else the machine does
-// meets all of them. Prints medians and ratios and writes RESULTS.md.
-//   npm run bench [-- --rounds=5 --duration=1200]
-const { fork } = require('node:child_process');
-const { once } = require('node:events');
+// This package beside its peers. Prints what it measures, and writes RESULTS.md, results.json and docs/calls.svg.
+//   npm run bench                                    everything: about 10 minutes
+//   npm run bench -- --only=latency,workers          some workloads (workloads.js) or parts (app, million)
+//   npm run bench -- --peers=agent,send --rounds=3   some peers (peers/)
+// A part that is not measured as a whole is printed and not written; nor is anything with --no-write.
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { pack } = require('../scripts/pack');
-const { project } = require('../scripts/projects');
 const { setup } = require('../scripts/setup');
-const { bin, must } = require('../scripts/shell');
-const { report } = require('./report');
+const { measureCalls } = require('./calls');
+const { floodWithMillion } = require('./flood');
+const { checkOptions, has, names, number } = require('./options');
+const { loadPeers } = require('./peers');
+const { report, writeReport } = require('./report');
+const { circumstances, mediansOf, saveSection } = require('./results');
+const { measureApplication } = require('./whole-app');
+const { others, workloads } = require('./workloads');
 
-const peers = ['agent', 'send', 'old'];
-const rounds = option('rounds', 5);
-const duration = option('duration', 1_200);
-const loads = { latency: { concurrency: 1, duration }, throughput: { concurrency: 64, duration } };
+const IDLE_SECONDS = 12;
+/** What is no comparison of calls: a section of its own in the results. */
+const parts = { app: measureApplication, million: floodWithMillion };
 
 async function main() {
+  checkOptions(['rounds', 'duration', 'peers', 'only', 'no-write']);
+  const known = [...workloads, ...others].map(({ id }) => id).concat(Object.keys(parts));
+  const only = names('only');
+  const unknown = only?.filter(id => !known.includes(id)) ?? [];
+  if (unknown.length > 0) {
+    throw new Error(`--only does not know ${unknown.join(', ')}; there are ${known.join(', ')}`);
+  }
+  const isWanted = id => !only || only.includes(id);
   setup();
   const tarballs = pack();
-  const folders = { benchmark: project('benchmark', { tarballs }), old: project('old') };
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'bench-'));
-  const groups = [];
+  const sections = {};
   try {
-    for (const peer of peers) {
-      const description = require(`./peers/${peer}`);
-      groups.push(await startGroup(peer, description, folders[description.project], temporary));
+    if ([...workloads, ...others].some(({ id }) => isWanted(id))) {
+      sections.calls = await callsSection(isWanted, tarballs, temporary);
     }
-    // The first round only warms up.
-    for (let round = 0; round <= rounds; round++) {
-      for (const group of groups) {
-        const result = {
-          latency: await ask(group.child, loads.latency),
-          throughput: await ask(group.child, loads.throughput),
-        };
-        if (round > 0) {
-          group.results.push(result);
-        }
+    for (const [name, measure] of Object.entries(parts)) {
+      if (isWanted(name)) {
+        sections[name] = { ...circumstances(), ...(await measure({ tarballs, temporary })) };
       }
-      console.log(round === 0 ? 'warmed up' : `round ${round} of ${rounds}`);
     }
   } finally {
-    for (const { child } of groups) {
-      child.kill('SIGKILL');
-    }
     fs.rmSync(temporary, { recursive: true, force: true });
   }
-  const text = report(groups, { rounds, duration });
-  console.log(`\n${text}`);
-  const page = path.join(__dirname, 'RESULTS.md');
-  fs.writeFileSync(page, text);
-  must(bin('biome'), ['format', '--write', page]);
+  finish(sections, isWanted);
 }
 
-async function startGroup(peer, { name }, cwd, temporary) {
-  // The old package's socket is at one fixed path in the temporary folder; Midway logs under HOME.
-  const env = { ...process.env, NODE_ENV: 'production', TMPDIR: temporary, HOME: temporary };
-  const child = fork(path.join(__dirname, 'group.js'), [peer], {
-    cwd,
-    env,
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  await answer(child, name);
-  return { name, child, results: [] };
+async function callsSection(isWanted, tarballs, temporary) {
+  const settings = { rounds: number('rounds', 7), duration: number('duration', 450) };
+  const contenders = await measureCalls(
+    loadPeers(names('peers')),
+    workloads.filter(({ id }) => isWanted(id)),
+    {
+      ...settings,
+      idleSeconds: isWanted('idle') ? IDLE_SECONDS : 0,
+      local: isWanted('local'),
+      tarballs,
+      temporary,
+    },
+  );
+  const peers = contenders.map(({ peer, results, reasons }) => ({
+    id: peer.id,
+    name: peer.name,
+    medians: mediansOf(results, [...workloads, ...others]),
+    reasons,
+  }));
+  return { ...circumstances(), ...settings, peers };
 }
 
-async function ask(child, load) {
-  child.send({ measure: load });
-  return answer(child, `${load.concurrency} calls at once`);
-}
-
-/** The group's next report; bounded, because a peer may hang. */
-async function answer(child, what) {
-  const [message] = await once(child, 'message', { signal: AbortSignal.timeout(duration + 30_000) }).catch(error => {
-    throw new Error(`no answer from the group (${what}): ${error.message}`);
-  });
-  return message.report;
-}
-
-function option(name, fallback) {
-  const given = process.argv.find(argument => argument.startsWith(`--${name}=`));
-  return given ? Number(given.split('=')[1]) : fallback;
+/** Prints all that was measured, and keeps what was measured as a whole. */
+function finish(sections, isWanted) {
+  console.log(`\n${report(sections)}`);
+  const isWhole = name =>
+    name !== 'calls' || (!has('peers') && [...workloads, ...others].every(({ id }) => isWanted(id)));
+  const kept = has('no-write') ? [] : Object.keys(sections).filter(isWhole);
+  for (const name of kept) {
+    saveSection(name, sections[name]);
+  }
+  if (kept.length > 0) {
+    writeReport();
+  }
+  console.log(kept.length > 0 ? `Written: ${kept.join(', ')}` : 'Not written: only parts were measured');
 }
 
 main().catch(error => {
