@@ -3,6 +3,7 @@
 const { setTimeout: delay } = require('node:timers/promises');
 const { cpuOf } = require('./cpu');
 const { installPeer } = require('./peers');
+const { reasonOf } = require('./results');
 const { startGroup } = require('./start-group');
 
 const LOCAL = { calls: 100_000, turns: 9 };
@@ -58,7 +59,7 @@ class Contender {
   }
 
   giveUp(what, error) {
-    const reason = error.message.split('\n')[0].replaceAll(this.temporary, '').replaceAll(process.cwd(), '.');
+    const reason = reasonOf(error, this.temporary);
     console.log(`${this.peer.name}: not measured (${what}): ${reason}`);
     this.reasons[what] = reason;
     delete this.results[what];
@@ -100,7 +101,7 @@ async function measureCalls(peers, workloads, { rounds, duration, idleSeconds, l
 async function measureIdle(contenders, seconds) {
   const running = contenders.filter(({ group }) => group?.isAlive);
   // What starting leaves behind (garbage, compilation) is over by then.
-  await delay(3_000);
+  await delay(5_000);
   const pids = running.flatMap(({ group }) => group.pids);
   const before = pids.map(pid => cpuOf([pid]));
   const began = performance.now();

@@ -1,8 +1,14 @@
 // The time on a processor of other processes, read from /proc: it wakes none of them.
 const fs = require('node:fs');
 
-/** Microseconds that all threads of these processes have run so far. Threads that have ended are not in it. */
+const isReadable = fs.existsSync('/proc/self/schedstat');
+
+/** Microseconds that all threads of these processes have run so far, NaN on systems that do not say. */
 function cpuOf(pids) {
+  if (pids.length > 0 && !isReadable) {
+    return Number.NaN;
+  }
+  // Threads that have ended are not in it.
   return pids.reduce((total, pid) => total + threadsOf(pid).reduce((sum, thread) => sum + thread, 0), 0);
 }
 

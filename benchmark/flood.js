@@ -7,7 +7,7 @@ const { pack } = require('../scripts/pack');
 const { setup } = require('../scripts/setup');
 const { checkOptions } = require('./options');
 const { installPeer, loadPeers } = require('./peers');
-const { circumstances } = require('./results');
+const { circumstances, reasonOf } = require('./results');
 const { startGroup } = require('./start-group');
 
 const calls = 1_000_000;
@@ -32,7 +32,7 @@ async function floodWithMillion({ tarballs, temporary }) {
       const { workers, peak, delay } = await group.measure(workload, { duration: PATIENCE_MS });
       measured.push({ title, ...workers[0], primaryPeak: peak, delay });
     } catch (error) {
-      measured.push({ title, reason: error.message.split('\n')[0].replaceAll(temporary, '') });
+      measured.push({ title, reason: reasonOf(error, temporary) });
     } finally {
       await group?.stop();
     }

@@ -3,6 +3,7 @@
 const cluster = require('node:cluster');
 const path = require('node:path');
 const { monitorEventLoopDelay } = require('node:perf_hooks');
+const { shareOneCore } = require('./cores');
 const { cpuOf } = require('./cpu');
 const { localCost } = require('./local-cost');
 const { measure, prepare } = require('./measure');
@@ -24,7 +25,7 @@ async function runPrimary() {
     throw new Error(`a call was executed by process ${strangers[0].by}, which is not the primary`);
   }
   process.on('message', ({ workload, local: loop }) => {
-    const measured = loop ? localCost(local, loop) : measureAll(workers, pids, workload);
+    const measured = loop ? localCost(local, loop) : measureGroup(workers, pids, workload);
     measured.then(result => process.send({ result }), fail);
   });
   process.send({
@@ -33,8 +34,18 @@ async function runPrimary() {
 }
 
 /** `pids`: who works for the primary. Its processors' time is the primary's. */
-async function measureAll(workers, pids, workload) {
+async function measureGroup(workers, pids, workload) {
   const callers = workload.all ? workers : workers.slice(0, 1);
+  const own = [process.pid, ...pids, ...callers.map(caller => caller.process.pid)];
+  const release = workload.oneCore ? shareOneCore(own) : () => {};
+  try {
+    return await measureCallers(callers, pids, workload);
+  } finally {
+    release();
+  }
+}
+
+async function measureCallers(callers, pids, workload) {
   await Promise.all(callers.map(worker => ask(worker, { prepare: workload }, 'prepared')));
   const delay = workload.delay ? monitorEventLoopDelay({ resolution: 1 }) : undefined;
   delay?.enable();
@@ -43,7 +54,8 @@ async function measureAll(workers, pids, workload) {
   const reports = await Promise.all(callers.map(worker => ask(worker, { measure: workload }, 'measured')));
   const { user, system } = process.cpuUsage(own);
   delay?.disable();
-  const ms = nanoseconds => nanoseconds / 1e6;
+  // The histogram has the times between two looks, 1 ms apart. Where others answer, it says nothing about them.
+  const ms = nanoseconds => (pids.length > 0 ? Number.NaN : Math.max(0, nanoseconds / 1e6 - 1));
   return {
     workers: reports.map(({ result }) => result),
     cpu: user + system + cpuOf(pids) - helpers,

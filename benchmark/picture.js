@@ -1,37 +1,35 @@
-// docs/calls.svg: how many times better than process.send each peer is, as bars. Colours are readable on a light page and
-// on a dark one.
+// docs/calls.svg: how many times better than process.send each peer is, as bars. The colours can be read on a light page
+// and on a dark one.
 const { ratio } = require('./targets');
 const { workloads } = require('./workloads');
 
 const panels = [
-  { title: 'one call at a time, p50', workload: 'latency', column: 'p50' },
-  { title: '64 calls at once', workload: 'throughput', column: 'rate' },
-  { title: '1024 calls at once', workload: 'wide', column: 'rate' },
-  { title: '4 workers, 64 calls each', workload: 'workers', column: 'rate' },
-  { title: 'CPU per call', workload: 'throughput', column: 'cpu' },
+  { title: 'one call at a time: p50', workload: 'latency', column: 'p50' },
+  { title: '64 calls at once: calls/s', workload: 'throughput', column: 'rate' },
+  { title: '1024 calls at once: calls/s', workload: 'wide', column: 'rate' },
+  { title: '4 workers, 64 calls each: calls/s', workload: 'workers', column: 'rate' },
 ];
-const size = { width: 760, label: 190, value: 60, row: 17, bar: 11, panelHead: 34 };
-const colours = { ours: '#2f81f7', base: '#8b949e', other: '#8b949e99', text: '#768390' };
+const panel = { width: 450, head: 28, label: 172, value: 44, gap: 18 };
+const row = { height: 15, bar: 9, base: 11 };
+const colours = { ours: '#2f81f7', other: '#8b949e', text: '#768390' };
+/** Doublings: what is further away from 1x than these ends there, and its number says how far it is. */
+const reach = { least: -4, most: 5 };
 
 function drawCalls({ peers, date, machine }) {
-  let y = 48;
-  const shapes = [];
-  for (const panel of panels) {
-    const rows = ratios(panel, peers);
-    if (rows.length > 0) {
-      shapes.push(text(0, y + 18, panel.title, 'class="title"'), ...bars(rows, y + size.panelHead - 6));
-      y += size.panelHead + rows.length * size.row;
-    }
-  }
-  const heading = [
-    text(0, 16, 'How many times better than process.send with JSON', 'class="title"'),
-    text(0, 34, `${date}, ${machine}; medians of alternated rounds; log scale`),
-  ];
+  const drawn = panels.map(each => ({ ...each, rows: ratios(each, peers) })).filter(({ rows }) => rows.length > 0);
+  const highest = Math.max(0, ...drawn.map(({ rows }) => rows.length));
+  const height = panel.head + highest * row.height + panel.gap;
+  const top = 48;
+  const shapes = drawn.map(
+    (each, i) =>
+      `<g transform="translate(${(i % 2) * (panel.width + 10)} ${top + Math.floor(i / 2) * height})">\n${drawPanel(each)}\n</g>`,
+  );
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${y + 10}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * panel.width + 10} ${top + Math.ceil(drawn.length / 2) * height}" role="img">`,
     '<title>Calls to another process, against process.send</title>',
-    `<style>text{font:12px system-ui,sans-serif;fill:${colours.text}}.title{font-weight:600}.end{text-anchor:end}</style>`,
-    ...heading,
+    `<style>text{font:11px system-ui,sans-serif;fill:${colours.text}}.head{font-weight:600;font-size:12px}.end{text-anchor:end}</style>`,
+    text(0, 14, 'How many times better than process.send with JSON (each doubling is equally long)', 'head'),
+    text(0, 31, `${date}, ${machine}`),
     ...shapes,
     '</svg>',
     '',
@@ -48,34 +46,35 @@ function ratios({ workload, column }, peers) {
     .sort((a, b) => b.times - a.times);
 }
 
-/** From 1x, to the right what is better and to the left what is worse; each doubling is equally long. */
-function bars(rows, top) {
-  const logs = rows.map(({ times }) => Math.log2(times));
-  const [least, most] = [Math.min(0, ...logs), Math.max(0, ...logs)];
-  const left = size.label + size.value;
-  const unit = (size.width - left - size.value) / Math.max(most - least, 1);
-  const at = log => left + (log - least) * unit;
-  const bottom = top + rows.length * size.row;
-  const axis = `<line x1="${round(at(0))}" x2="${round(at(0))}" y1="${top}" y2="${bottom}" stroke="${colours.base}"/>`;
+/** Bars from 1x: to the right what is better, to the left what is worse. */
+function drawPanel({ title, rows }) {
+  const left = panel.label + panel.value;
+  const unit = (panel.width - left - panel.value) / (reach.most - reach.least);
+  const at = log => left + (Math.min(reach.most, Math.max(reach.least, log)) - reach.least) * unit;
+  const zero = at(0);
   const drawn = rows.flatMap(({ id, name, times }, i) => {
-    const y = top + i * size.row;
-    const [from, to] = [Math.min(at(0), at(logs[i])), Math.max(at(0), at(logs[i]))];
-    const colour = id.startsWith('agent') ? colours.ours : id === 'send' ? colours.base : colours.other;
-    const value = `${times.toFixed(times < 10 ? 2 : 1)}x`;
+    const y = panel.head + i * row.height;
+    const end = at(Math.log2(times));
+    const colour = id.startsWith('agent') ? colours.ours : colours.other;
     return [
-      text(size.label - 8, y + 12, escapeText(name), 'class="end"'),
-      `<rect x="${round(from)}" y="${y + 2}" width="${round(Math.max(to - from, 1))}" height="${size.bar}" fill="${colour}"/>`,
-      times < 1 ? text(from - 6, y + 12, value, 'class="end"') : text(to + 6, y + 12, value),
+      text(panel.label - 6, y + row.base - 1, name, 'end'),
+      `<rect x="${round(Math.min(zero, end))}" y="${y + 1}" width="${round(Math.max(1, Math.abs(end - zero)))}" height="${row.bar}" fill="${colour}"/>`,
+      times < 1
+        ? text(end - 4, y + row.base - 1, factor(times), 'end')
+        : text(end + 4, y + row.base - 1, factor(times)),
     ];
   });
-  return [...drawn, axis];
+  const bottom = panel.head + rows.length * row.height;
+  const axis = `<path d="M${round(zero)} ${panel.head - 3}V${bottom}" stroke="${colours.other}"/>`;
+  return [text(panel.label, 16, title, 'head'), ...drawn, axis].join('\n');
 }
 
-function text(x, y, content, attributes = '') {
-  return `<text x="${round(x)}" y="${y}" ${attributes}>${content}</text>`.replace(' >', '>');
+function text(x, y, content, kind) {
+  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return `<text x="${round(x)}" y="${y}"${kind ? ` class="${kind}"` : ''}>${escaped}</text>`;
 }
 
+const factor = times => `${times.toFixed(times < 10 ? 2 : 1)}x`;
 const round = number => Math.round(number * 10) / 10;
-const escapeText = name => name.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 module.exports = { drawCalls };

@@ -42,6 +42,7 @@ function callsSection({ peers, rounds, duration, ...where }) {
     `Workers call their cluster primary with small arguments, ${rounds} rounds of ${duration} ms for each number; the ` +
       'peers take turns, only one works at any time, and the medians are shown.',
     when(where),
+    ...notMeasured(peers.map(({ name, reasons }) => [name, reasons.all])),
     ...[...workloads, ...others].flatMap(workload => workloadPart(workload, peers)),
   ];
 }
@@ -60,15 +61,17 @@ function workloadPart({ id, title, columns, base = 'send' }, peers) {
   ]);
   const unit = column => column.title.replace(/, (µs|ms)$/, '');
   const heads = compared.map(column => `${unit(column)}, against ${baseline.name}`);
-  const missing = peers
-    .map(({ name, reasons }) => [name, reasons.all ?? reasons[id]])
-    .filter(([, reason]) => reason)
-    .map(([name, reason]) => `${name}: not measured: ${reason}`);
   return [
     `### ${title}`,
     table(['', ...columns.map(column => column.title), ...heads], rows),
-    ...(missing.length > 0 ? [missing.join('\\\n')] : []),
+    ...notMeasured(peers.map(({ name, reasons }) => [name, reasons[id]])),
   ];
+}
+
+/** One paragraph, with a line for each pair of a name and a reason. */
+function notMeasured(pairs) {
+  const lines = pairs.filter(([, reason]) => reason).map(([name, reason]) => `${name}: not measured: ${reason}`);
+  return lines.length > 0 ? [lines.join('\\\n')] : [];
 }
 
 function appSection({ routes, medians, rounds, duration, connections, reasons, ...where }) {
@@ -87,7 +90,7 @@ function appSection({ routes, medians, rounds, duration, connections, reasons, .
           medians[plain] ? `${((medians[id].perSecond / medians[plain].perSecond) * 100).toFixed(0)} %` : '',
         ]),
     ),
-    ...Object.entries(reasons).map(([what, reason]) => `${what}: not measured: ${reason}`),
+    ...notMeasured(Object.entries(reasons)),
   ];
 }
 
@@ -136,6 +139,9 @@ function table(head, rows) {
 }
 
 function number(value, digits = value >= 1000 ? 0 : 1) {
+  if (!Number.isFinite(value)) {
+    return '-';
+  }
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 

@@ -3,6 +3,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { root } = require('../scripts/shell');
 
 const file = path.join(__dirname, 'results.json');
 
@@ -40,10 +41,25 @@ function mediansOf(results, workloads) {
   );
 }
 
+/** Why something is not measured, in one line, without the names of this machine's folders and hosts. */
+function reasonOf(error, temporary) {
+  const npmCode = /npm (?:error|ERR!) code (\S+)/.exec(error.message)?.[1];
+  const line = error.message
+    .split('\n')[0]
+    .replaceAll(temporary, '')
+    .replaceAll(root, '')
+    .replace(/\b\w+:\/\/\S+/g, '(address)');
+  return npmCode ? `${line} (${npmCode})` : line;
+}
+
+/** NaN when one of them is no number: of what can't be measured here. */
 function median(numbers) {
+  if (!numbers.every(Number.isFinite)) {
+    return Number.NaN;
+  }
   const sorted = [...numbers].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-module.exports = { file, loadResults, saveSection, circumstances, mediansOf, median };
+module.exports = { file, loadResults, saveSection, circumstances, mediansOf, median, reasonOf };

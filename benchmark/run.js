@@ -50,7 +50,7 @@ async function main() {
 }
 
 async function callsSection(isWanted, tarballs, temporary) {
-  const settings = { rounds: number('rounds', 7), duration: number('duration', 450) };
+  const settings = { rounds: number('rounds', 7), duration: number('duration', 400) };
   const contenders = await measureCalls(
     loadPeers(names('peers')),
     workloads.filter(({ id }) => isWanted(id)),

@@ -9,9 +9,9 @@ const START_MS = 60_000;
 const STOP_MS = 5_000;
 
 class Group {
-  constructor(peer, child) {
-    this.peer = peer;
+  constructor(child, log) {
     this.child = child;
+    this.log = log;
     /** The primary's first, the workers' last. */
     this.pids = [];
     this.workers = 0;
@@ -29,7 +29,7 @@ class Group {
       const answer = await Promise.race([
         once(this.child, 'message', { signal }).then(([message]) => message),
         // Not its exit, which may be seen before the last thing that it has said.
-        once(this.child, 'disconnect', { signal }).then(() => ({ failed: 'its processes have ended' })),
+        once(this.child, 'disconnect', { signal }).then(() => ({ failed: this.lastWords() })),
       ]);
       if (answer.failed) {
         throw new Error(answer.failed);
@@ -45,8 +45,14 @@ class Group {
     }
   }
 
+  /** Of processes that have ended without saying why. */
+  lastWords() {
+    const errors = fs.readFileSync(this.log, 'utf8').match(/^\w*Error: .*/gm);
+    return errors ? `its processes have ended: ${errors.pop()}` : 'its processes have ended';
+  }
+
   measure(workload, settings) {
-    return this.ask({ workload: { ...workload, ...settings } }, settings.duration + 30_000);
+    return this.ask({ workload: { ...workload, ...settings } }, settings.duration + 15_000);
   }
 
   get isAlive() {
@@ -72,6 +78,7 @@ class Group {
 async function startGroup(peer, folder, temporary, env = {}) {
   const home = path.join(temporary, peer.id);
   fs.mkdirSync(home, { recursive: true });
+  const log = path.join(home, 'stderr.log');
   const child = fork(path.join(__dirname, 'group.js'), [peer.id], {
     cwd: folder,
     // Sockets are in the temporary folder, the old package's at one fixed path; Midway logs under HOME.
@@ -84,9 +91,9 @@ async function startGroup(peer, folder, temporary, env = {}) {
       ...peer.env,
       ...env,
     },
-    stdio: ['ignore', 'ignore', fs.openSync(path.join(home, 'stderr.log'), 'a'), 'ipc'],
+    stdio: ['ignore', 'ignore', fs.openSync(log, 'w'), 'ipc'],
   });
-  const group = new Group(peer, child);
+  const group = new Group(child, log);
   return Object.assign(group, await group.ask(undefined, START_MS));
 }
 

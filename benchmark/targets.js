@@ -7,6 +7,7 @@ const factor = (title, workload, column, least, aim, peer = 'agent') => ({ title
 const factors = [
   factor('one call at a time, p50', 'latency', 'p50', 8, 20),
   factor('the same without spinning', 'latency', 'p50', 1.3, 2, 'agent-no-spin'),
+  factor('the same with both processes on one core', 'oneCore', 'p50', 1.3, 2),
   factor('one call at a time, p99', 'latency', 'p99', 3, 20),
   factor('64 calls at once', 'throughput', 'rate', 2, 4),
   factor('1024 calls at once', 'wide', 'rate', 5, 7),
@@ -21,7 +22,7 @@ const bounds = [
   { title: 'slowest of 4 workers / mean', workload: 'workers', column: 'slowest', least: 0.9, aim: 0.9, unit: '' },
   { title: 'a local call beyond the bare method', workload: 'local', column: 'cost', most: 300, aim: 100, unit: ' ns' },
   { title: 'CPU of an idle worker', workload: 'idle', column: 'worker', most: 0.2, aim: 0.05, unit: ' %' },
-  { title: 'a timer held up by a call', workload: 'paced', column: 'heldMax', aim: 100, unit: ' µs' },
+  { title: 'a timer held up by a call, p99', workload: 'paced', column: 'heldP99', aim: 100, unit: ' µs' },
 ];
 
 /** How many times better `theirs` is than `base`'s. */
@@ -59,7 +60,7 @@ function compareWithTargets(peers, app) {
 }
 
 function verdict({ title, least, aim, measured, show, lessIsBetter = false }) {
-  if (measured === undefined) {
+  if (!Number.isFinite(measured)) {
     return undefined;
   }
   const reaches = bound => bound !== undefined && (lessIsBetter ? measured <= bound : measured >= bound);

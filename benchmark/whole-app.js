@@ -14,7 +14,7 @@ const { deploy, get } = require('./deployment');
 const { checkOptions, number } = require('./options');
 const { installPeer, loadPeers } = require('./peers');
 const { startRedis } = require('./redis-server');
-const { circumstances, median } = require('./results');
+const { circumstances, median, reasonOf } = require('./results');
 const { values } = require('./values');
 
 const CONNECTIONS = 40;
@@ -65,7 +65,7 @@ async function measureApplication({ tarballs, temporary }) {
             results[id].push(result);
           }
         } catch (error) {
-          reasons[title] = error.message.split('\n')[0];
+          reasons[title] = reasonOf(error, temporary);
         }
       }
       console.log(round === 0 ? 'application: warmed up' : `application: round ${round} of ${rounds}`);
@@ -89,7 +89,7 @@ async function startAll(tarballs, temporary, reasons) {
     try {
       return await start();
     } catch (error) {
-      reasons[what] = error.message.split('\n')[0].replaceAll(temporary, '');
+      reasons[what] = reasonOf(error, temporary);
       return undefined;
     }
   };

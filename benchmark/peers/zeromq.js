@@ -5,6 +5,8 @@ const inProject = require('../in-project');
 const { PendingCalls } = require('../pending-calls');
 const { answer } = require('../values');
 
+// No limit to what waits: a router that has reached it drops messages.
+const unlimited = { sendHighWaterMark: 0, receiveHighWaterMark: 0 };
 const address = () => `ipc://${path.join(os.tmpdir(), 'zeromq.sock')}`;
 
 /** One message after the other: a second `send` beside one that waits is an error. */
@@ -41,7 +43,7 @@ module.exports = {
 
   async primary() {
     const { Router } = inProject('zeromq');
-    const router = new Router();
+    const router = new Router({ ...unlimited, mandatory: true });
     await router.bind(address());
     const replies = new Outgoing(router);
     (async () => {
@@ -53,7 +55,7 @@ module.exports = {
 
   async worker() {
     const { Dealer } = inProject('zeromq');
-    const dealer = new Dealer();
+    const dealer = new Dealer(unlimited);
     dealer.connect(address());
     const pending = new PendingCalls();
     const calls = new Outgoing(dealer);
