@@ -81,7 +81,7 @@ async function measureCalls(peers, workloads, { rounds, duration, idleSeconds, l
       // Each of them comes first once in a while.
       const turns = contenders.map((_, i) => contenders[(i + round) % contenders.length]);
       for (const workload of workloads) {
-        for (const contender of turns.filter(({ peer }) => !peer.without.includes(workload.id))) {
+        for (const contender of turns.filter(({ peer }) => canDo(peer, workload))) {
           await contender.measure(workload.id, group => group.measure(workload, { duration }), round > 0);
         }
       }
@@ -95,6 +95,10 @@ async function measureCalls(peers, workloads, { rounds, duration, idleSeconds, l
     await Promise.all(contenders.map(({ group }) => group?.stop()));
   }
   return contenders.map(({ peer, results, reasons }) => ({ peer, results, reasons }));
+}
+
+function canDo(peer, workload) {
+  return !peer.without.includes(workload.id) && (workload.peers?.includes(peer.id) ?? true);
 }
 
 /** All of them at once have nothing to do. Percent of one processor; of the workers, the mean. */

@@ -83,6 +83,7 @@ function finish(sections, isWanted) {
   if (kept.length > 0) {
     writeReport();
   }
+  console.log(`Took ${(performance.now() / 60_000).toFixed(1)} minutes.`);
   console.log(kept.length > 0 ? `Written: ${kept.join(', ')}` : 'Not written: only parts were measured');
 }
 

@@ -1,6 +1,6 @@
 // What is measured, and which numbers of a measurement are shown. `kind` is a function of measure.js; `all` lets every
-// worker call at once, otherwise the first one does; `oneCore` puts caller and primary on one core. `of` takes what
-// group.js answers.
+// worker call at once, otherwise the first one does; `oneCore` puts caller and primary on one core; `peers` are all
+// without it. `of` takes what group.js answers.
 const first = result => result.workers[0];
 const sum = numbers => numbers.reduce((total, number) => total + number, 0);
 const rates = result => result.workers.map(worker => worker.perSecond);
@@ -109,6 +109,8 @@ const workloads = [
     concurrency: 1024,
     all: true,
     delay: true,
+    // Others take seconds to answer what is still waiting at the end.
+    peers: ['agent', 'agent-no-spin', 'agent-thread', 'send', 'net'],
     columns: [
       { id: 'rate', title: 'calls/s, all four', of: result => sum(rates(result)), ...more },
       { id: 'p50', title: "delay of the primary's event loop, p50, ms", of: result => result.delay.p50, ...alone },
