@@ -1,6 +1,6 @@
 // What is measured, and which numbers of a measurement are shown. `kind` is a function of measure.js; `all` lets every
-// worker call at once, otherwise the first one does; `oneCore` puts caller and primary on one core; `peers` are all
-// without it. `of` takes what group.js answers.
+// worker call at once, otherwise the first one does; `oneCore` puts caller and primary on one core; `peers` says who takes
+// part, if not all do. `of` takes what group.js answers.
 const first = result => result.workers[0];
 const sum = numbers => numbers.reduce((total, number) => total + number, 0);
 const rates = result => result.workers.map(worker => worker.perSecond);
