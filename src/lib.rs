@@ -165,6 +165,18 @@ impl NativeAgent {
         self.agent.folder().display().to_string()
     }
 
+    /// Whether the event loop reads the call lanes; else a thread does.
+    #[napi(getter, catch_unwind)]
+    pub fn polls_lanes(&self) -> bool {
+        self.lanes.read_by() != ReadBy::Thread
+    }
+
+    /// Whether the event loop may wait awake for an answer.
+    #[napi(getter, catch_unwind)]
+    pub fn spins(&self) -> bool {
+        self.lanes.spins()
+    }
+
     /// To be called in `wake`: the event loop turns. Tells whether there is something to take.
     #[napi(catch_unwind)]
     pub fn woken(&self) -> bool {

@@ -55,6 +55,11 @@ impl Polling {
         }
     }
 
+    /// Whether the event loop may wait awake.
+    pub fn spins(&self) -> bool {
+        self.poller.as_ref().is_some_and(|poller| poller.spins())
+    }
+
     /// Reads a lane from now on, if it is for the event loop to read.
     pub fn read(&self, agent: &Agent, lane: u32) {
         if let (Some(poller), Some(lane)) = (&self.poller, agent.lane(lane)) {
@@ -111,6 +116,10 @@ impl Polling {
 
     pub fn read_by(&self) -> ReadBy {
         ReadBy::Thread
+    }
+
+    pub fn spins(&self) -> bool {
+        false
     }
 
     pub fn read(&self, _agent: &Agent, _lane: u32) {}

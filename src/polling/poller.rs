@@ -95,6 +95,11 @@ impl Poller {
         Ok(Some(poller))
     }
 
+    /// Whether the loop may wait awake.
+    pub fn spins(&self) -> bool {
+        self.budget.is_some()
+    }
+
     /// Reads a lane from now on.
     pub fn read(self: &Rc<Self>, lane: Arc<Lane>) {
         let id = lane.id.0;

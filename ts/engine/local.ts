@@ -24,7 +24,7 @@ import { OutgoingCalls } from './outgoing';
 import { Questions } from './questions';
 import { Requests, type SendParcel } from './requests';
 import { stateToLeave, takeOver } from './takeover';
-import { frozen, roleReason, whyNoPrimary } from './words';
+import { frozen, laneReason, roleReason, whyNoPrimary } from './words';
 
 /** The same in all its groups: it tells a member that joins again from one whose process was started again. */
 const STARTED_AT = Math.round(Date.now() - process.uptime() * 1000);
@@ -259,7 +259,7 @@ export class LocalEngine implements Engine {
       folder: this.#agent.folder,
       role,
       epoch: this.epoch,
-      reasons: [...reasons, roleReason(role, this.epoch, this.#primary)],
+      reasons: [...reasons, roleReason(role, this.epoch, this.#primary), laneReason(this.#agent)],
     };
   }
 

@@ -15,6 +15,18 @@ export function roleReason(role: Role | undefined, epoch: number, primary: Membe
   }
 }
 
+/** How calls travel. */
+export function laneReason({ pollsLanes, spins }: { pollsLanes: boolean; spins: boolean }): string {
+  if (!pollsLanes) {
+    return process.env.MIDWAY_PROCESS_AGENT_LANE === 'thread'
+      ? 'A thread reads the calls of other processes, because MIDWAY_PROCESS_AGENT_LANE says so.'
+      : 'A thread reads the calls of other processes: this platform does not let the event loop do it.';
+  }
+  return spins
+    ? 'The event loop reads the calls of other processes, and may wait awake for an answer.'
+    : 'The event loop reads the calls of other processes; it never waits awake for an answer (processAgent.spin, or one processor).';
+}
+
 export function whyNoPrimary(group: string, folder: string, primary: Member | undefined): string {
   return primary
     ? `the primary of group ${group}, pid ${primary.pid}, has not finished its own start-up.`
