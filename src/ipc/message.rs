@@ -76,6 +76,27 @@ pub struct MemberInfo {
     pub lag_ms: u64,
 }
 
+impl MemberInfo {
+    /// A process of which nothing more is said: ready, a candidate, `configured`, and not joined yet. For tests and
+    /// benchmarks, which name what is different.
+    #[must_use]
+    pub fn of(pid: u32) -> Self {
+        Self {
+            id: MemberId(0),
+            pid,
+            thread_id: 0,
+            role: "worker".into(),
+            deployment: "configured".into(),
+            state: MemberState::Ready,
+            joined_at: 0,
+            started_at: 0,
+            version: "0.0.0".into(),
+            candidate: true,
+            lag_ms: 0,
+        }
+    }
+}
+
 /// How far a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
