@@ -5,19 +5,18 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use process_agent::agent::Options;
 use process_agent::inbox::{Item, Letter, Notice};
 use process_agent::ipc::frame::Codec;
-use process_agent::ipc::message::{MemberInfo, MemberState, Message, PROTOCOL};
 use process_agent::ipc::parcel::{Body, GatherId, Missing, Parcel, Reason};
 use process_agent::membership::Command;
-use process_agent::role::{Epoch, MemberId};
+use process_agent::role::Epoch;
 
+use support::by_hand::joining;
 use support::{options, Member};
 
 fn text(text: &'static str) -> Body {
@@ -71,24 +70,6 @@ impl Member {
         });
         letters.collect()
     }
-}
-
-fn hello(pid: u32) -> Message {
-    let member = MemberInfo {
-        id: MemberId(0),
-        pid,
-        thread_id: 0,
-        role: "worker".into(),
-        deployment: "configured".into(),
-        state: MemberState::Ready,
-        joined_at: 0,
-        started_at: 0,
-        version: "0.0.0".into(),
-        candidate: true,
-        lag_ms: 0,
-    };
-    let (protocol, oldest, beat_ms, max_payload) = (PROTOCOL, None, Some(60_000), 1024);
-    Message::Hello { protocol, oldest, beat_ms, member, max_payload }
 }
 
 fn group<const N: usize>(runtime: &std::path::Path) -> (Epoch, [Member; N]) {
@@ -162,8 +143,7 @@ fn a_gather_that_hundreds_do_not_answer_ends() {
     let socket = primary.agent.folder().join("socket");
     let silent: Vec<_> = (0..400)
         .map(|pid| {
-            let mut control = UnixStream::connect(&socket).unwrap();
-            control.write_all(&hello(pid).to_bytes(Epoch(0))).unwrap();
+            let mut control = joining(&socket, pid);
             // Its welcome.
             control.read_exact(&mut [0]).unwrap();
             control

@@ -6,25 +6,36 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use process_agent::agent::Options;
 use process_agent::inbox::{Item, Notice};
 use process_agent::ipc::frame::{Codec, Kind};
 use process_agent::ipc::lane::Sent;
-use process_agent::ipc::message::{MemberInfo, MemberState, Message, Speaks, PROTOCOL};
+use process_agent::ipc::message::{Message, Speaks};
 use process_agent::ipc::parcel::{Body, Parcel};
 use process_agent::membership::Command;
-use process_agent::role::{Epoch, MemberId};
+use process_agent::role::Epoch;
 use process_agent::watch::Limits;
 
+use support::by_hand::{joining, Fake};
 use support::{options, Member, BOUND, LIMITS};
 
 const LIMIT: Duration = Duration::from_millis(600);
 
-fn impatient(runtime: &std::path::Path) -> Options {
+fn impatient(runtime: &Path) -> Options {
     Options { limits: Limits { max_silence: LIMIT, ..LIMITS }, ..options(runtime) }
+}
+
+/// A primary that is stuck as long as nobody takes what comes to it, with its epoch; and another member, with its lane.
+fn stuck_and_successor(runtime: &Path) -> (Member, Epoch, Member, u32) {
+    let mut stuck = Member::start(impatient(runtime));
+    let epoch = stuck.until_elected(Epoch(0));
+    let mut other = Member::start(impatient(runtime));
+    let lane = other.lane(0);
+    other.agent.tell(Command::Ready);
+    (stuck, epoch, other, lane)
 }
 
 /// Takes what comes to the members again and again, as event loops that turn do, until `done`.
@@ -39,6 +50,11 @@ fn turn(members: &mut [&mut Member], mut done: impl FnMut(&mut [&mut Member]) ->
     }
 }
 
+fn turn_for(time: Duration, members: &mut [&mut Member]) {
+    let until = Instant::now() + time;
+    turn(members, |_| Instant::now() > until);
+}
+
 fn elected_after(member: &Member, after: Epoch) -> Option<Epoch> {
     member.notices().find_map(|notice| match notice {
         Notice::Elected { epoch, .. } if *epoch > after => Some(*epoch),
@@ -49,11 +65,7 @@ fn elected_after(member: &Member, after: Epoch) -> Option<Epoch> {
 #[test]
 fn a_primary_whose_event_loop_is_stuck_is_relieved_and_what_it_took_is_told_from_what_it_did_not() {
     let runtime = tempfile::tempdir().unwrap();
-    let mut stuck = Member::start(impatient(runtime.path()));
-    let epoch = stuck.until_elected(Epoch(0));
-    let mut other = Member::start(impatient(runtime.path()));
-    let lane = other.lane(0);
-    other.agent.tell(Command::Ready);
+    let (mut stuck, epoch, mut other, lane) = stuck_and_successor(runtime.path());
     other.send(lane);
     stuck.until("the first frame", |item| matches!(item, Item::Frame(..)).then_some(()));
     // From here on nothing is taken in it.
@@ -78,14 +90,12 @@ fn a_stuck_primary_stays_when_nobody_can_take_over_or_a_debugger_may_hold_it() {
     let epoch = stuck.until_elected(Epoch(0));
     // It has not finished its own start-up.
     let mut starting = Member::start(impatient(runtime.path()));
-    let until = Instant::now() + LIMIT * 3;
-    turn(&mut [&mut starting], |_| Instant::now() > until);
+    turn_for(LIMIT * 3, &mut [&mut starting]);
     assert_eq!(elected_after(&starting, epoch), None);
     stuck.take();
     stuck.agent.set_inspected(true);
     starting.agent.tell(Command::Ready);
-    let until = Instant::now() + LIMIT * 3;
-    turn(&mut [&mut starting], |_| Instant::now() > until);
+    turn_for(LIMIT * 3, &mut [&mut starting]);
     assert_eq!(elected_after(&starting, epoch), None);
 }
 
@@ -99,82 +109,16 @@ fn a_member_whose_event_loop_is_stuck_does_not_stand_for_election() {
     let mut lively = Member::start(options(runtime.path()));
     lively.until_following(Epoch(0));
     // A second of silence, and the time between two looks.
-    let until = Instant::now() + Duration::from_millis(2300);
-    turn(&mut [&mut primary, &mut lively], |_| Instant::now() > until);
+    turn_for(Duration::from_millis(2300), &mut [&mut primary, &mut lively]);
     primary.agent.end();
     turn(&mut [&mut lively], |members| elected_after(members[0], epoch).is_some());
     assert_eq!(elected_after(&stuck, epoch), None);
 }
 
-fn fake_member() -> MemberInfo {
-    MemberInfo {
-        id: MemberId(1),
-        pid: 0,
-        thread_id: 0,
-        role: "primary".into(),
-        deployment: "configured".into(),
-        state: MemberState::Ready,
-        joined_at: 0,
-        started_at: 0,
-        version: "0.0.0".into(),
-        candidate: true,
-        lag_ms: 0,
-    }
-}
-
-/// A primary by hand, which says what the test says.
-struct Fake {
-    listener: UnixListener,
-    epoch: Epoch,
-}
-
-impl Fake {
-    fn send(&self, stream: &mut UnixStream, message: &Message) {
-        stream.write_all(&message.to_bytes(self.epoch)).unwrap();
-    }
-
-    /// Welcomes one member: its control connection, and its call connection.
-    fn welcome(&self) -> (UnixStream, UnixStream) {
-        let (mut control, _) = self.listener.accept().unwrap();
-        let _ = read_frame(&mut control);
-        let primary = fake_member();
-        let welcome = Message::Welcome {
-            protocol: PROTOCOL,
-            beat_ms: None,
-            id: MemberId(2),
-            epoch: self.epoch,
-            primary,
-            token: "t".into(),
-            max_payload: 1000,
-            members: Vec::new(),
-            dead: Vec::new(),
-        };
-        self.send(&mut control, &welcome);
-        let (mut calls, _) = self.listener.accept().unwrap();
-        let _ = read_frame(&mut calls);
-        self.send(&mut calls, &Message::CallsOpen);
-        (control, calls)
-    }
-}
-
-fn read_frame(stream: &mut UnixStream) -> Vec<u8> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).unwrap();
-    let mut rest = vec![0; u32::from_le_bytes(length) as usize];
-    stream.read_exact(&mut rest).unwrap();
-    rest
-}
-
 #[test]
 fn a_primary_that_says_nothing_is_reported_as_frozen_and_then_as_going_on() {
     let runtime = tempfile::tempdir().unwrap();
-    // The folder is the group's; this member only makes it.
-    let folder = {
-        let mut first = Member::start(impatient(runtime.path()));
-        first.until_elected(Epoch(0));
-        first.agent.folder().to_owned()
-    };
-    let fake = Fake { listener: UnixListener::bind(folder.join("socket")).unwrap(), epoch: Epoch(5) };
+    let fake = Fake::new(impatient(runtime.path()), Epoch(5));
     let mut member = Member::start(Options { candidate: false, ..impatient(runtime.path()) });
     let (mut control, _calls) = fake.welcome();
     member.until_following(Epoch(0));
@@ -255,11 +199,7 @@ fn replies_for_an_end_that_does_not_read_are_bounded() {
 #[test]
 fn a_relief_is_heard_at_once_also_by_those_whose_calls_the_stuck_primary_has_not_taken() {
     let runtime = tempfile::tempdir().unwrap();
-    let mut stuck = Member::start(impatient(runtime.path()));
-    let epoch = stuck.until_elected(Epoch(0));
-    let mut other = Member::start(impatient(runtime.path()));
-    let lane = other.lane(0);
-    other.agent.tell(Command::Ready);
+    let (mut stuck, epoch, mut other, lane) = stuck_and_successor(runtime.path());
     stuck.take();
     // It waits in the inbox of the stuck primary.
     other.send(lane);
@@ -282,12 +222,7 @@ fn a_relief_is_heard_at_once_also_by_those_whose_calls_the_stuck_primary_has_not
 #[test]
 fn the_last_word_of_a_primary_is_heard_by_a_member_that_is_in_the_middle_of_saying_something() {
     let runtime = tempfile::tempdir().unwrap();
-    let folder = {
-        let mut first = Member::start(options(runtime.path()));
-        first.until_elected(Epoch(0));
-        first.agent.folder().to_owned()
-    };
-    let mut fake = Fake { listener: UnixListener::bind(folder.join("socket")).unwrap(), epoch: Epoch(0) };
+    let mut fake = Fake::new(options(runtime.path()), Epoch(0));
     let mut member = Member::start(Options { candidate: false, ..options(runtime.path()) });
     for round in 1..=12 {
         fake.epoch = Epoch(round);
@@ -314,11 +249,7 @@ fn a_stuck_primary_is_not_relieved_for_a_member_that_is_frozen() {
     let runtime = tempfile::tempdir().unwrap();
     let mut stuck = Member::start(impatient(runtime.path()));
     stuck.until_elected(Epoch(0));
-    let mut control = UnixStream::connect(stuck.agent.folder().join("socket")).unwrap();
-    let member = fake_member();
-    let (protocol, oldest, beat_ms, max_payload) = (PROTOCOL, None, Some(60_000), 1024);
-    let hello = Message::Hello { protocol, oldest, beat_ms, member, max_payload };
-    control.write_all(&hello.to_bytes(Epoch(0))).unwrap();
+    let mut control = joining(&stuck.agent.folder().join("socket"), 0);
     // It says that it does well, and nothing after that.
     control
         .write_all(&Message::Beat { lag_ms: 0, is_stuck: false, dead: Vec::new() }.to_bytes(Epoch(0)))

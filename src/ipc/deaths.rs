@@ -212,19 +212,7 @@ mod tests {
     use super::*;
 
     fn member(id: u32) -> MemberInfo {
-        MemberInfo {
-            id: MemberId(id),
-            pid: id + 100,
-            thread_id: 0,
-            role: "worker".into(),
-            deployment: "configured".into(),
-            state: MemberState::Ready,
-            joined_at: 0,
-            started_at: 0,
-            version: "0.0.0".into(),
-            candidate: true,
-            lag_ms: 0,
-        }
+        MemberInfo { id: MemberId(id), ..MemberInfo::of(id + 100) }
     }
 
     fn deaths(legacy: Legacy) -> Deaths {

@@ -138,22 +138,9 @@ impl Gather {
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::ipc::message::MemberState;
 
     fn member(id: u32) -> MemberInfo {
-        MemberInfo {
-            id: MemberId(id),
-            pid: id,
-            thread_id: 0,
-            role: "worker".into(),
-            deployment: "configured".into(),
-            state: MemberState::Ready,
-            joined_at: 0,
-            started_at: 0,
-            version: "0.0.0".into(),
-            candidate: true,
-            lag_ms: 0,
-        }
+        MemberInfo { id: MemberId(id), ..MemberInfo::of(id) }
     }
 
     fn reasons(ended: &[Ended]) -> Vec<(u32, Reason)> {

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod http;
+#[cfg(unix)]
+pub mod by_hand;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
