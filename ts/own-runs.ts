@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { types } from 'node:util';
+import { WhenIdle } from './when-idle';
 
 interface Run {
   ended: boolean;
@@ -13,7 +14,7 @@ export class OwnRuns {
   readonly #current = new AsyncLocalStorage<Run>();
   #running = 0;
   #finishing = false;
-  #whenIdle: (() => void) | undefined;
+  readonly #idle = new WhenIdle(() => this.isBusy);
 
   /** A promise of the result counts as running until it has settled. */
   run(work: () => unknown): unknown {
@@ -29,8 +30,7 @@ export class OwnRuns {
       const end = () => {
         run.ended = true;
         if (--this.#running === 0) {
-          this.#whenIdle?.();
-          this.#whenIdle = undefined;
+          this.#idle.tell();
         }
       };
       result.then(end, end);
@@ -58,15 +58,7 @@ export class OwnRuns {
   }
 
   /** Resolves when what runs has ended, or after `timeout` ms. */
-  async idle(timeout: number): Promise<void> {
-    if (this.#running === 0 || timeout <= 0) {
-      return;
-    }
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>(resolve => {
-      this.#whenIdle = resolve;
-      timer = setTimeout(resolve, timeout);
-    });
-    clearTimeout(timer);
+  idle(timeout: number): Promise<void> {
+    return this.#idle.wait(timeout);
   }
 }

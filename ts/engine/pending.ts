@@ -1,6 +1,7 @@
 /** The pending calls of this process: a table of slots, whose numbers name calls between processes. */
 import type { Encoded } from '../codec';
 import { type CallOutcome, ProcessAgentError } from '../errors';
+import { WhenIdle } from '../when-idle';
 import type { StreamReader } from './stream-reader';
 
 export interface PendingLimits {
@@ -52,7 +53,7 @@ export class PendingCalls {
   /** Calls that somebody waits for, and the bytes of their arguments. */
   #count = 0;
   #held = 0;
-  #whenIdle: (() => void) | undefined;
+  readonly #idle = new WhenIdle(() => this.#count > 0);
 
   constructor(
     private readonly limits: PendingLimits,
@@ -143,24 +144,15 @@ export class PendingCalls {
   }
 
   /** Resolves when nobody waits for a call, or after `timeout` ms. */
-  async idle(timeout: number): Promise<void> {
-    if (this.#count > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeout);
-        this.#whenIdle = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+  idle(timeout: number): Promise<void> {
+    return this.#idle.wait(timeout);
   }
 
   #countDown(call: Call): void {
     this.#held -= call.held;
     if (--this.#count === 0) {
       this.keepAlive(false);
-      this.#whenIdle?.();
-      this.#whenIdle = undefined;
+      this.#idle.tell();
     }
   }
 }

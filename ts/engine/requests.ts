@@ -3,6 +3,7 @@ import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { MemberOutcome } from '../interface';
 import { closedError } from './call-errors';
+import { WhenIdle } from '../when-idle';
 import type { EngineGatherOptions } from './engine';
 import { Gathering } from './gathering';
 import type { IncomingParcel, Missing, OutgoingParcel } from './notice';
@@ -35,7 +36,7 @@ export class Requests {
   #held = 0;
   #send: SendParcel | undefined;
   #limit = 0;
-  #whenIdle: (() => void) | undefined;
+  readonly #idle = new WhenIdle(() => this.#pending.size > 0);
   #closed = false;
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
 
@@ -98,16 +99,8 @@ export class Requests {
   }
 
   /** Resolves when nothing is pending, or after `timeout` ms. */
-  async idle(timeout: number): Promise<void> {
-    if (this.#pending.size > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeout);
-        this.#whenIdle = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+  idle(timeout: number): Promise<void> {
+    return this.#idle.wait(timeout);
   }
 
   heed(parcel: IncomingParcel, body: Encoded): void {
@@ -228,8 +221,7 @@ export class Requests {
     this.#held -= request.body.length;
     if (this.#pending.size === 0) {
       this.keepAlive(false);
-      this.#whenIdle?.();
-      this.#whenIdle = undefined;
+      this.#idle.tell();
     }
     error === undefined ? request.resolve() : request.reject(error);
   }
