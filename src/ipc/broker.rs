@@ -28,7 +28,7 @@ use crate::ipc::gather::Gathers;
 use crate::ipc::health::Vitals;
 use crate::ipc::lane::{self, Lane, LaneContext, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
-use crate::ipc::outbox::Outbox;
+use crate::ipc::outbox::{Outbox, Refused};
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
@@ -322,12 +322,14 @@ impl Broker {
     }
 
     /// Sends to every member but one. A member that has not read its messages for long is turned out: it joins again
-    /// when it reads on.
+    /// when it reads on. One whose connection has ended leaves by itself, when what it has said last was heard.
     fn send_to_all(&self, roster: &mut Roster, except: Option<MemberId>, bytes: &Bytes) {
         let deaf: Vec<_> = roster
             .members
             .iter()
-            .filter(|(id, entry)| Some(**id) != except && entry.outbox.try_send(bytes.clone()).is_err())
+            .filter(|(id, entry)| {
+                Some(**id) != except && entry.outbox.try_send(bytes.clone()) == Err(Refused::Full)
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in deaf {
@@ -335,6 +337,7 @@ impl Broker {
         }
     }
 
+    /// Takes a member off the roster whose outbox is full.
     fn turn_out(&self, roster: &mut Roster, id: MemberId) {
         if let Some(entry) = roster.members.get(&id) {
             warn!("member {id} (pid {}) does not read its messages: it is turned out", entry.info.pid);

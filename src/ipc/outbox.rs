@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// How many messages may wait for a member that doesn't read.
 const MESSAGES: usize = 65_536;
@@ -35,9 +36,14 @@ pub struct WeakOutbox {
     bytes: Arc<AtomicUsize>,
 }
 
-/// There is no room, or nobody takes out any more.
+/// Why a message was not put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub enum Refused {
+    /// There is no room: the member doesn't read.
+    Full,
+    /// Nobody takes out any more: the member's connection has ended.
+    Closed,
+}
 
 /// A new outbox, in which `most` bytes may wait, beside one message that is larger by itself.
 #[must_use]
@@ -52,15 +58,26 @@ impl Outbox {
     /// Puts a message in. Never waits.
     ///
     /// # Errors
-    /// [`Full`] when there is no room.
-    pub fn try_send(&self, message: Bytes) -> Result<(), Full> {
+    /// [`Refused`], with the reason.
+    pub fn try_send(&self, message: Bytes) -> Result<(), Refused> {
+        // First: what waited when the connection ended is never taken out.
+        if self.queue.is_closed() {
+            return Err(Refused::Closed);
+        }
         let size = message.len();
         let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
-        if (waiting > 0 && waiting + size > self.most) || self.queue.try_send(message).is_err() {
+        let sent = if waiting > 0 && waiting + size > self.most {
+            Err(Refused::Full)
+        } else {
+            self.queue.try_send(message).map_err(|error| match error {
+                TrySendError::Full(_) => Refused::Full,
+                TrySendError::Closed(_) => Refused::Closed,
+            })
+        };
+        if sent.is_err() {
             self.bytes.fetch_sub(size, Ordering::Relaxed);
-            return Err(Full);
         }
-        Ok(())
+        sent
     }
 }
 
@@ -152,7 +169,7 @@ mod tests {
         let (outbox, mut outgoing) = outbox(BYTES);
         let large = Bytes::from(vec![0; BYTES / 2 + 1]);
         assert_eq!(outbox.try_send(large.clone()), Ok(()));
-        assert_eq!(outbox.try_send(large.clone()), Err(Full));
+        assert_eq!(outbox.try_send(large.clone()), Err(Refused::Full));
         assert!(outgoing.next().await.is_some());
         assert_eq!(outbox.try_send(large), Ok(()));
     }
@@ -161,6 +178,15 @@ mod tests {
     async fn one_message_that_is_larger_than_the_bound_passes_alone() {
         let (outbox, _outgoing) = outbox(BYTES);
         assert_eq!(outbox.try_send(Bytes::from(vec![0; BYTES + 1])), Ok(()));
-        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Full));
+        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Refused::Full));
+    }
+
+    #[tokio::test]
+    async fn an_outbox_that_nobody_empties_any_more_is_closed_and_not_full() {
+        let (outbox, outgoing) = outbox(BYTES);
+        assert_eq!(outbox.try_send(Bytes::from(vec![0; BYTES])), Ok(()));
+        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Refused::Full));
+        drop(outgoing);
+        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Refused::Closed));
     }
 }

@@ -13,7 +13,7 @@ use crate::ipc::connection::{Connection, Incoming, Outward};
 use crate::ipc::frame::Kind;
 use crate::ipc::health::Vitals;
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
-use crate::ipc::outbox::{outbox, Outbox, Outgoing, WeakOutbox};
+use crate::ipc::outbox::{outbox, Outbox, Outgoing, Refused, WeakOutbox};
 use crate::ipc::parcel::Parcel;
 use crate::role::MemberId;
 use crate::time::{millis, now_ms};
@@ -181,7 +181,11 @@ impl Broker {
     fn answer_question(&self, id: MemberId, answer: &Message) -> Result<()> {
         let sender = self.roster().members.get(&id).map(|entry| entry.outbox.clone());
         let bytes = answer.to_bytes(self.epoch).into();
-        sender.map_or(Ok(()), |outbox| outbox.try_send(bytes).map_err(|_| AgentError::Disconnected))
+        match sender.map(|outbox| outbox.try_send(bytes)) {
+            Some(Err(Refused::Full)) => Err(AgentError::Disconnected),
+            // Who is gone reads no answer; what else it has said is still heard.
+            Some(Ok(()) | Err(Refused::Closed)) | None => Ok(()),
+        }
     }
 
     fn has_said_bye(&self, id: MemberId) -> bool {

@@ -12,6 +12,7 @@ use crate::inbox::Letter;
 use crate::ipc::gather::Ended;
 use crate::ipc::health::Condition;
 use crate::ipc::message::MemberInfo;
+use crate::ipc::outbox::Refused;
 use crate::ipc::parcel::{Body, Carrier, GatherId, Parcel, Reason, Request};
 use crate::role::MemberId;
 use crate::time::{millis, now_ms};
@@ -119,7 +120,7 @@ impl Broker {
             let Some(entry) = roster.members.get(&id) else { continue };
             if body.bytes.len() > entry.max_payload {
                 roster.gathers.miss(gather, id, Reason::TooLarge);
-            } else if entry.outbox.try_send(bytes.clone()).is_err() {
+            } else if entry.outbox.try_send(bytes.clone()) == Err(Refused::Full) {
                 self.turn_out(roster, id);
             }
         }
@@ -173,7 +174,7 @@ impl Broker {
                     );
                     return false;
                 }
-                entry.outbox.try_send(bytes.clone()).is_err()
+                entry.outbox.try_send(bytes.clone()) == Err(Refused::Full)
             })
             .map(|(id, _)| *id)
             .collect();
@@ -201,7 +202,7 @@ impl Broker {
         if to == MemberId::BROKER {
             self.tell_inquirer(parcel, body);
         } else if let Some(entry) = roster.members.get(&to) {
-            if entry.outbox.try_send(parcel.to_bytes(self.epoch, &body)?).is_err() {
+            if entry.outbox.try_send(parcel.to_bytes(self.epoch, &body)?) == Err(Refused::Full) {
                 self.turn_out(roster, to);
             }
         } else if to == roster.primary.id {
