@@ -140,8 +140,7 @@ async function scale(runtimeDir) {
   console.log(`elections, all in all: ${elected}`);
   const left = fs.readdirSync(runtimeDir, { recursive: true }).map(name => path.basename(String(name)));
   const files = left.filter(name => !name.startsWith('scale-'));
-  // Where all leave at once, the last one may not have led: it leaves the group's metrics, which nobody reads any more.
-  if (files.some(name => name !== 'lock' && !name.startsWith('metrics.'))) {
+  if (files.some(name => name !== 'lock')) {
     wrong.push(`files are left: ${files.join(', ')}`);
   }
 }

@@ -31,7 +31,7 @@ use crate::ipc::message::{MemberInfo, MemberState};
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::guard::Guard;
 use crate::role::lock::HeldLock;
-use crate::role::Epoch;
+use crate::role::{metrics_file, Epoch};
 
 /// How long a seeker pauses after an error that trying again is unlikely to mend.
 const TROUBLED: Duration = Duration::from_secs(1);
@@ -102,8 +102,9 @@ impl Membership {
     /// Lives until told to leave. Tells JavaScript of everything through the inbox.
     pub async fn live(mut self, mut commands: Commands) {
         let mut has_had_a_primary = false;
+        let mut presence = None;
         loop {
-            let found = match self.seek(&mut commands, has_had_a_primary).await {
+            let found = match self.seek(&mut commands, &mut presence, has_had_a_primary).await {
                 Ok(found) => found,
                 Err(error) => {
                     self.inbox().tell(Notice::Failed { code: error.code(), message: error.to_string() });
@@ -131,6 +132,10 @@ impl Membership {
                     }
                 }
             }
+        }
+        if let Some(presence) = presence {
+            // Whoever has led may have left before the others: its metrics are for one of them.
+            presence.leave(&self.folder, || metrics_file::discard(&self.folder));
         }
         self.inbox().tell(Notice::Closed);
     }

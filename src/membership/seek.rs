@@ -12,6 +12,7 @@ use crate::role::folder;
 use crate::role::group::socket_path;
 use crate::role::guard::{self, Attempt, Guard};
 use crate::role::lock;
+use crate::role::presence::Presence;
 use crate::watch::event_loop::Watch;
 
 /// How long a candidate that is not preferred leaves the lock to one that is, when there has been no primary yet.
@@ -29,7 +30,12 @@ const STUCK: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Membership {
-    pub(super) async fn seek(&mut self, commands: &mut Commands, had_primary: bool) -> Result<Found> {
+    pub(super) async fn seek(
+        &mut self,
+        commands: &mut Commands,
+        presence: &mut Option<Presence>,
+        had_primary: bool,
+    ) -> Result<Found> {
         let began = Instant::now();
         let address = socket_path(&self.folder);
         let mut delay = Duration::from_millis(1);
@@ -42,7 +48,8 @@ impl Membership {
             let is_stuck = self.inbox().look(&mut watch, Instant::now(), Question::AndForDebugger) >= stuck;
             let left_to_others =
                 self.wait_for_preferred && !self.preferred && !had_primary && began.elapsed() < GRACE;
-            if self.me.candidate && !left_to_others && !is_stuck {
+            let is_present = self.is_present(presence);
+            if self.me.candidate && !left_to_others && !is_stuck && is_present {
                 if let Some(found) = self.try_to_lead(commands).await? {
                     return Ok(found);
                 }
@@ -70,6 +77,20 @@ impl Membership {
             }
             delay = if began.elapsed() < EAGER { Duration::from_millis(2) } else { (delay * 2).min(PATIENT) };
         }
+    }
+
+    /// Whether nobody clears the folder up meanwhile, as far as can be known. From now on nobody does before we leave.
+    fn is_present(&self, presence: &mut Option<Presence>) -> bool {
+        if presence.as_ref().is_some_and(|held| held.is_in(&self.folder)) {
+            return true;
+        }
+        let Ok(entered) = Presence::enter(&self.folder) else {
+            // Then nobody can know that he is the last one, and nobody clears up.
+            *presence = None;
+            return true;
+        };
+        *presence = entered;
+        presence.is_some()
     }
 
     async fn try_to_lead(&mut self, commands: &mut Commands) -> Result<Option<Found>> {

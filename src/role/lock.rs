@@ -91,16 +91,23 @@ impl HeldLock {
     /// Windows: always true; an open file's folder can't be removed there.
     #[must_use]
     pub fn leads_to_path(&self) -> bool {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let (Ok(at_path), Ok(locked)) = (std::fs::symlink_metadata(&self.path), self.file.metadata())
-            else {
-                return false;
-            };
-            (at_path.dev(), at_path.ino()) == (locked.dev(), locked.ino())
-        }
-        #[cfg(not(unix))]
+        leads_to(&self.path, &self.file)
+    }
+}
+
+/// Whether a path leads to the file that is open; see [`HeldLock::leads_to_path`].
+pub(super) fn leads_to(path: &Path, file: &File) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (Ok(at_path), Ok(open)) = (std::fs::symlink_metadata(path), file.metadata()) else {
+            return false;
+        };
+        (at_path.dev(), at_path.ino()) == (open.dev(), open.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (path, file);
         true
     }
 }

@@ -89,10 +89,15 @@ impl MetricsFile {
 
     /// Nobody goes on with what was kept.
     pub fn discard(&self) {
-        for name in NAMES {
-            if let Err(error) = remove(&self.folder.join(name)) {
-                warn!("the metrics in {} can't be removed: {error}", self.folder.display());
-            }
+        discard(&self.folder);
+    }
+}
+
+/// Nobody goes on with what was kept in `folder`.
+pub fn discard(folder: &Path) {
+    for name in NAMES {
+        if let Err(error) = remove(&folder.join(name)) {
+            warn!("the metrics in {} can't be removed: {error}", folder.display());
         }
     }
 }

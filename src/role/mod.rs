@@ -3,6 +3,7 @@
 //! * [`group`]: from a group's key to its folder, the same in all its members and in nobody else's.
 //! * [`folder`]: makes the folder, or says why it can't be trusted.
 //! * [`lock`]: the lock file. Who holds its lock is primary; it carries the epoch.
+//! * [`presence`]: who is in the group, so that the last one to leave knows that it is.
 //! * [`guard`]: a second hold on the group, for the case that the folder is taken away below a primary.
 //! * [`handover`]: what a primary that hands over leaves for the next one. [`metrics_file`]: and what it keeps all along.
 //!
@@ -14,6 +15,7 @@ pub mod guard;
 pub mod handover;
 pub mod lock;
 pub mod metrics_file;
+pub mod presence;
 
 use std::fmt;
 
