@@ -1,0 +1,54 @@
+//! What is said on the control lane, a message a line, and the last word of a call lane: it stays the same when it is
+//! written again, and a follower can hear all of it.
+#![no_main]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use process_agent::ipc::deaths::{Deaths, Known};
+use process_agent::ipc::frame::{Codec, Frame, FrameReader, Kind};
+use process_agent::ipc::message::{Final, MemberInfo, Message, Speaks};
+use process_agent::role::{Epoch, MemberId};
+
+const NOW: u64 = 1_790_000_000_000;
+
+fuzz_target!(|data: &[u8]| {
+    let primary = MemberInfo { id: MemberId(1), ..MemberInfo::of(7) };
+    let mut known = Known::new(primary.clone(), MemberId(2), vec![primary], Vec::new());
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(last) = serde_json::from_slice::<Final>(line) {
+            assert_eq!(serde_json::from_slice::<Final>(&last.to_bytes()).ok(), Some(last));
+        }
+        let frame = Frame {
+            kind: Kind::Control,
+            codec: Codec::Text,
+            epoch: Epoch(NOW),
+            payload: Bytes::copy_from_slice(line),
+            head: Bytes::new(),
+        };
+        let Ok(message) = Message::from_frame(&frame) else { continue };
+        assert_eq!(again(&message), message);
+        match message {
+            Message::Hello { protocol, oldest, .. } => {
+                let _ = Speaks::default().agree(Speaks { protocol, oldest: oldest.unwrap_or(protocol) });
+            }
+            Message::Welcome { primary, id, members, dead, .. } => {
+                known = Known::new(primary, id, members, dead);
+            }
+            message => known.hear(&message),
+        }
+        let _ = known.set_silent(Some(NOW));
+        let _ = known.without_primary();
+        let mut deaths = Deaths::new(known.clone().legacy(NOW), Duration::MAX, NOW);
+        let _ = deaths.now(usize::MAX, u64::MAX);
+    }
+});
+
+fn again(message: &Message) -> Message {
+    let bytes = message.to_bytes(Epoch(NOW));
+    let mut reader = FrameReader::new(bytes.len());
+    reader.space().extend_from_slice(&bytes);
+    let frame = reader.next_frame().expect("a frame").expect("a whole one");
+    Message::from_frame(&frame).expect("a message")
+}
