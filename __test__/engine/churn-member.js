@@ -1,32 +1,12 @@
 // One process that joins and leaves a group as often as it is told, and measures what it holds.
 const fs = require('node:fs');
-const { resolveConfig } = require('../../dist/config');
-const { LocalEngine } = require('../../dist/engine/local');
+const { bareEngine } = require('../../scripts/bare-engine');
 
-const { group, runtimeDir } = JSON.parse(process.env.CHURN);
-const silent = () => {};
-const logger = { debug: silent, info: silent, warn: silent, error: silent };
-const decision = {
-  deployment: 'configured',
-  group,
-  groupKey: group,
-  candidate: true,
-  preferred: false,
-  waitForPreferred: false,
-  reasons: [],
-};
-const host = {
-  wantsInvocations: false,
-  invoke: (_, args) => args[0],
-  deliver: silent,
-  takeOver: silent,
-  giveUp: silent,
-  logger,
-};
+const options = JSON.parse(process.env.CHURN);
 let staying;
 
 async function join() {
-  const engine = new LocalEngine(decision, resolveConfig({ runtimeDir }), host);
+  const engine = bareEngine(options, { invoke: (_, args) => args[0] });
   await engine.start();
   engine.markReady();
   return engine;

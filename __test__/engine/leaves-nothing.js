@@ -2,28 +2,15 @@
 const { mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
-const { resolveConfig } = require('../../dist/config');
-const { LocalEngine } = require('../../dist/engine/local');
+const { bareEngine } = require('../../scripts/bare-engine');
 
 const COUNT = 30;
-const silent = () => {};
-const logger = { debug: silent, info: silent, warn: silent, error: silent };
 const runtimeDir = mkdtempSync(join(tmpdir(), 'agent-engine-'));
 let held = 0;
 const registry = new FinalizationRegistry(() => held--);
 
 async function once(number) {
-  const group = `leaves-nothing-${number}`;
-  const decision = {
-    deployment: 'configured',
-    group,
-    groupKey: group,
-    candidate: true,
-    preferred: false,
-    waitForPreferred: false,
-    reasons: [],
-  };
-  const engine = new LocalEngine(decision, resolveConfig({ runtimeDir }), { invoke: silent, logger });
+  const engine = bareEngine({ group: `leaves-nothing-${number}`, runtimeDir });
   held++;
   registry.register(engine);
   await engine.start();

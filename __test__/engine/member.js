@@ -1,23 +1,15 @@
 // One process with an engine of its own, without Midway: it joins the group that it is told, answers calls when it is
 // primary, and tells its parent what happens to it. Times are of the monotonic clock that all processes share.
-const { resolveConfig } = require('../../dist/config');
 const { ProcessAgentError } = require('../../dist/errors');
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { LocalEngine } = require('../../dist/engine/local');
+const { bareEngine } = require('../../scripts/bare-engine');
 
 /** The invocation of the method that runs. */
 const current = new AsyncLocalStorage();
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const tell = message => process.connected && process.send({ pid: process.pid, at: now(), ...message });
-const {
-  group,
-  runtimeDir,
-  config = {},
-  decision = {},
-  protocols,
-  invocations = false,
-} = JSON.parse(process.env.MEMBER);
+const { invocations = false, ...options } = JSON.parse(process.env.MEMBER);
 
 /** A registry of its own, of the copy of prom-client that it is told. */
 const metrics = process.env.MEMBER_CLIENT && makeMetrics(require(process.env.MEMBER_CLIENT));
@@ -148,33 +140,19 @@ const methods = {
   },
 };
 
-const engine = new LocalEngine(
-  {
-    deployment: 'configured',
-    group,
-    groupKey: group,
-    candidate: true,
-    preferred: false,
-    waitForPreferred: false,
-    reasons: [],
-    ...decision,
+const engine = bareEngine(options, {
+  invoke: (name, args, invocation) => current.run(invocation, () => methodOf(name)(...args)),
+  wantsInvocations: invocations,
+  deliver: (topic, data, from) => {
+    const value = data();
+    // The channel to the parent is slower than what is tested.
+    tell({ type: 'topic', topic, data: value.length > 1_000_000 ? value.length : value, from: from.pid });
   },
-  resolveConfig({ runtimeDir, ...config }),
-  {
-    invoke: (name, args, invocation) => current.run(invocation, () => methodOf(name)(...args)),
-    wantsInvocations: invocations,
-    deliver: (topic, data, from) => {
-      const value = data();
-      // The channel to the parent is slower than what is tested.
-      tell({ type: 'topic', topic, data: value.length > 1_000_000 ? value.length : value, from: from.pid });
-    },
-    takeOver: (state, epoch) => methods.takeOver(state, epoch),
-    giveUp: () => kept.state,
-    registries: () => (metrics ? [metrics.registry, ...metrics.extra] : []),
-    logger,
-  },
-  protocols,
-);
+  takeOver: (state, epoch) => methods.takeOver(state, epoch),
+  giveUp: () => kept.state,
+  registries: () => (metrics ? [metrics.registry, ...metrics.extra] : []),
+  logger,
+});
 for (const event of ['primary', 'worker', 'member-joined', 'member-left']) {
   engine.events.on(event, payload => tell({ type: event, ...payload }));
 }

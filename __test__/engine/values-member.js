@@ -1,15 +1,14 @@
 // One process with an engine of its own, without Midway. As primary it is called; as worker it calls, with every value
 // of the tables, and tells its parent what did not arrive as it was. It compares by itself: the channel to the parent
 // would lose what is to be compared.
-const { resolveConfig } = require('../../dist/config');
-const { LocalEngine } = require('../../dist/engine/local');
 const { ProcessAgentError, registerError } = require('../../dist/errors');
+const { bareEngine } = require('../../scripts/bare-engine');
 const { refused } = require('../support/refused');
 const { difference } = require('../support/same');
 const thrown = require('../support/thrown');
 const { beside, differs, values } = require('../support/values');
 
-const { group, runtimeDir, config } = JSON.parse(process.env.MEMBER);
+const options = JSON.parse(process.env.MEMBER);
 registerError(thrown.OrderError);
 
 let ran = 0;
@@ -35,31 +34,11 @@ const methods = {
     throw thrown.axios();
   },
   tooLarge: () => {
-    throw new TypeError('x'.repeat(config.maxPayload + 1));
+    throw new TypeError('x'.repeat(options.config.maxPayload + 1));
   },
 };
 
-const noLog = () => {};
-const engine = new LocalEngine(
-  {
-    deployment: 'configured',
-    group,
-    groupKey: group,
-    candidate: true,
-    preferred: false,
-    waitForPreferred: false,
-    reasons: [],
-  },
-  resolveConfig({ runtimeDir, ...config }),
-  {
-    invoke: (name, args) => methods[name](...args),
-    wantsInvocations: false,
-    deliver: noLog,
-    takeOver: noLog,
-    giveUp: noLog,
-    logger: { debug: noLog, info: noLog, warn: noLog, error: noLog },
-  },
-);
+const engine = bareEngine(options, { invoke: (name, args) => methods[name](...args) });
 
 /** What `action` says is wrong in each of `rows`, by its name. */
 async function checkAll(rows, action) {

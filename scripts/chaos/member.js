@@ -1,14 +1,13 @@
 // One process of the chaos test: an engine, without Midway, under a load that it makes itself. Its parent tells it what
 // to do and when to end; SIGTERM stops it as a process manager would.
-const { resolveConfig } = require('../../dist/config');
-const { LocalEngine } = require('../../dist/engine/local');
+const { bareEngine, silentLogger } = require('../bare-engine');
 const { atMost, delay, now, Stalls } = require('./clock');
 const { Journal } = require('./journal');
 const { Load } = require('./load');
 const { Methods } = require('./methods');
 const { Random } = require('./random');
 
-const { number, file, seed, group, runtimeDir, config } = JSON.parse(process.env.CHAOS_MEMBER);
+const { number, file, seed, ...options } = JSON.parse(process.env.CHAOS_MEMBER);
 const journal = new Journal(file);
 const methods = new Methods(journal, number);
 const stalls = new Stalls();
@@ -38,7 +37,7 @@ const host = {
     return { epoch: engine.epoch };
   },
   logger: {
-    debug() {},
+    ...silentLogger,
     info: log('info'),
     warn: log('warn'),
     // Nothing of this fixture fails, so whatever the engine calls an error is one of its own.
@@ -46,16 +45,7 @@ const host = {
   },
 };
 
-const decision = {
-  deployment: 'configured',
-  group,
-  groupKey: group,
-  candidate: true,
-  preferred: false,
-  waitForPreferred: false,
-  reasons: [],
-};
-const engine = new LocalEngine(decision, resolveConfig({ runtimeDir, ...config }), host);
+const engine = bareEngine(options, host);
 const load = new Load({ engine, journal, methods, number, random: new Random(seed), stalls });
 engine.events.on('primary', ({ epoch }) => {
   journal.now({ is: 'primary', epoch, at: now() });

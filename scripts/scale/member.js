@@ -1,33 +1,17 @@
 // One of very many processes of one group: an engine, and as little else as can be.
-const { resolveConfig } = require('../../dist/config');
-const { LocalEngine } = require('../../dist/engine/local');
+const { bareEngine, silentLogger } = require('../bare-engine');
 
-const { group, runtimeDir, config } = JSON.parse(process.env.SCALE_MEMBER);
+const options = JSON.parse(process.env.SCALE_MEMBER);
 const tell = message => process.connected && process.send(message);
-const silent = () => {};
-const decision = {
-  deployment: 'configured',
-  group,
-  groupKey: group,
-  candidate: true,
-  preferred: false,
-  waitForPreferred: false,
-  reasons: [],
-};
-const host = {
-  wantsInvocations: false,
+const engine = bareEngine(options, {
   invoke: () => process.pid,
   deliver: (_, data) => tell({ type: 'heard', data: data() }),
-  takeOver: silent,
-  giveUp: silent,
   logger: {
-    debug: silent,
-    info: silent,
+    ...silentLogger,
     warn: console.log,
     error: (message, error) => tell({ type: 'failed', error: `${message} ${error?.stack ?? ''}` }),
   },
-};
-const engine = new LocalEngine(decision, resolveConfig({ runtimeDir, ...config }), host);
+});
 engine.events.on('primary', ({ epoch }) => tell({ type: 'elected', epoch }));
 
 const commands = {
