@@ -1,15 +1,6 @@
 import { decode, encode } from '../ts/codec';
 import { decodeError, encodeError, type PlainError } from '../ts/errors';
-
-/** The same numbers in each run. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return below => {
-    // Numerical Recipes' generator.
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
+import { numbers } from './support/numbers';
 
 const value = () => [
   { text: 'ünï', long: '中'.repeat(50), at: new Date(5), big: 2n ** 70n, re: /a(b)/gi, holes: new Array(3) },
