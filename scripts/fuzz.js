@@ -11,7 +11,7 @@ const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { root, work, run, must } = require('./shell');
 
-const VERSION = '0.13';
+const VERSION = '0.13.2';
 const seconds = Number(process.env.FUZZ_SECONDS ?? 600);
 const parallel = Number(process.env.FUZZ_PARALLEL ?? 2);
 const sanitizer = process.env.FUZZ_SANITIZER ?? 'none';
