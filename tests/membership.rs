@@ -16,7 +16,7 @@ use process_agent::ipc::lane::Sent;
 use process_agent::membership::Command;
 use process_agent::role::Epoch;
 
-use support::{options, Member};
+use support::{options, pair, Member};
 
 #[test]
 fn of_many_that_start_at_once_exactly_one_is_primary() {
@@ -87,10 +87,7 @@ fn after_a_primary_has_gone_nobody_waits_for_a_preferred_one() {
 #[test]
 fn frames_arrive_in_order_and_once() {
     let runtime = tempfile::tempdir().unwrap();
-    let mut primary = Member::start(options(runtime.path()));
-    primary.until_elected(Epoch(0));
-    let mut worker = Member::start(options(runtime.path()));
-    let lane = worker.lane(0);
+    let (mut primary, _, worker, lane) = pair(|| options(runtime.path()));
     // Large ones fill the socket, so that the writer task and the direct writes take turns.
     let sizes = [10, 400_000, 3, 0, 900_000, 17, 64 * 1024, 1];
     for round in 0..50u64 {
@@ -122,10 +119,7 @@ fn frames_arrive_in_order_and_once() {
 #[test]
 fn a_primary_that_hands_over_says_what_it_has_accepted() {
     let runtime = tempfile::tempdir().unwrap();
-    let mut primary = Member::start(options(runtime.path()));
-    let epoch = primary.until_elected(Epoch(0));
-    let mut worker = Member::start(options(runtime.path()));
-    let lane = worker.lane(0);
+    let (mut primary, epoch, mut worker, lane) = pair(|| options(runtime.path()));
     worker.send(lane);
     primary.until("the first frame", |item| matches!(item, Item::Frame(..)).then_some(()));
     // These are read by the primary's Rust side, but never taken by its JavaScript.
@@ -146,10 +140,7 @@ fn a_primary_that_hands_over_says_what_it_has_accepted() {
 #[test]
 fn what_comes_behind_the_request_for_the_last_word_is_not_accepted() {
     let runtime = tempfile::tempdir().unwrap();
-    let mut primary = Member::start(options(runtime.path()));
-    primary.until_elected(Epoch(0));
-    let mut worker = Member::start(options(runtime.path()));
-    let lane = worker.lane(0);
+    let (mut primary, _, mut worker, lane) = pair(|| options(runtime.path()));
     worker.send(lane);
     primary.until("the first frame", |item| matches!(item, Item::Frame(..)).then_some(()));
     primary.agent.tell(Command::HandOver { state: None, grace: Duration::ZERO });
@@ -226,10 +217,7 @@ fn a_stale_socket_and_lock_neither_stop_nor_delay_the_start() {
 #[test]
 fn bytes_that_are_no_frame_close_their_connection_and_hurt_nobody_else() {
     let runtime = tempfile::tempdir().unwrap();
-    let mut primary = Member::start(options(runtime.path()));
-    primary.until_elected(Epoch(0));
-    let mut worker = Member::start(options(runtime.path()));
-    let lane = worker.lane(0);
+    let (mut primary, _, worker, lane) = pair(|| options(runtime.path()));
     let mut hello = Vec::new();
     encode(
         &mut hello,

@@ -20,7 +20,7 @@ use process_agent::role::Epoch;
 use process_agent::watch::Limits;
 
 use support::by_hand::{joining, Fake};
-use support::{options, Member, BOUND, LIMITS};
+use support::{options, pair, Member, BOUND, LIMITS};
 
 const LIMIT: Duration = Duration::from_millis(600);
 
@@ -30,10 +30,7 @@ fn impatient(runtime: &Path) -> Options {
 
 /// A primary that is stuck as long as nobody takes what comes to it, with its epoch; and another member, with its lane.
 fn stuck_and_successor(runtime: &Path) -> (Member, Epoch, Member, u32) {
-    let mut stuck = Member::start(impatient(runtime));
-    let epoch = stuck.until_elected(Epoch(0));
-    let mut other = Member::start(impatient(runtime));
-    let lane = other.lane(0);
+    let (stuck, epoch, other, lane) = pair(|| impatient(runtime));
     other.agent.tell(Command::Ready);
     (stuck, epoch, other, lane)
 }

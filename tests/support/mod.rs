@@ -56,6 +56,15 @@ pub fn options(runtime_dir: &Path) -> Options {
     }
 }
 
+/// A primary with its epoch, and a worker with its lane.
+pub fn pair(options: impl Fn() -> Options) -> (Member, Epoch, Member, u32) {
+    let mut primary = Member::start(options());
+    let epoch = primary.until_elected(Epoch(0));
+    let mut worker = Member::start(options());
+    let lane = worker.lane(0);
+    (primary, epoch, worker, lane)
+}
+
 impl Member {
     pub fn start(options: Options) -> Self {
         let (wake, woken) = mpsc::channel();
