@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn an_unreadable_epoch_starts_from_the_clock() {
-        for garbage in [&b"no number"[..], &[0xff; 40], b"99999999999999999999999", b""] {
+        for garbage in [&b"no number"[..], &[0xff; 40], b"99999999999999999999999", b"9007199254740991", b""]
+        {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(NAME), garbage).unwrap();
             let epoch = try_hold(folder.path()).unwrap().unwrap().raise_epoch().unwrap();
