@@ -15,9 +15,12 @@ const example = path.join(root, 'examples', 'midway-app');
 
 /** Projects that run an application of ours: whose packages they have, and the folders that they are made of. */
 const applications = {
-  v3: { packages: versions.v3, sources: [path.join(tests, 'common'), path.join(tests, 'koa')] },
+  v3: {
+    packages: { ...versions.v3, ...versions.prometheus },
+    sources: [path.join(tests, 'common'), path.join(tests, 'koa')],
+  },
   v4: {
-    packages: { ...versions.v4, ...versions.tracing },
+    packages: { ...versions.v4, ...versions.prometheus, ...versions.tracing },
     sources: ['common', 'koa', 'traced'].map(name => path.join(tests, name)),
   },
   egg: { packages: versions.egg, sources: [path.join(tests, 'common'), path.join(tests, 'egg')] },

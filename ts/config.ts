@@ -114,9 +114,11 @@ const RULES: Rules<ProcessAgentConfig> = {
 /**
  * Checks what the user wrote under `processAgent` and fills in the defaults.
  * Throws `ERR_AGENT_CONFIG`, naming the key, what was given and what is allowed.
+ * `quantiles`: of this application, where the user has not said.
  */
-export function resolveConfig(raw: unknown): ResolvedConfig {
-  const resolved = check('processAgent', raw, RULES, DEFAULTS) as unknown as ResolvedConfig;
+export function resolveConfig(raw: unknown, quantiles: 'drop' | 'max' = 'drop'): ResolvedConfig {
+  const defaults = { ...DEFAULTS, metrics: { ...DEFAULTS.metrics, quantiles } };
+  const resolved = check('processAgent', raw, RULES, defaults) as unknown as ResolvedConfig;
   if (resolved.admin) {
     resolved.admin = { ...ADMIN_DEFAULTS, ...resolved.admin };
     if (resolved.admin.port === undefined) {

@@ -3,11 +3,10 @@
  * container, so that two applications of one process never share one.
  */
 import { EventEmitter } from 'node:events';
-import { types } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
-import { type DecoratedMethod, isDecorated, readableName } from './decorator/registry';
+import { isDecorated, readableName, returnsPlainValue } from './decorator/registry';
 import { createEngine } from './engine';
 import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation, Monitored } from './engine/engine';
 import { decideNow } from './environment';
@@ -17,12 +16,14 @@ import { bounds, CHECKS, GroupCheck } from './health/group-check';
 import { NAMESPACE } from './health/namespace';
 import type { AgentEvents, GroupHealth, Member, MetricsRegistry, TransferHooks } from './interface';
 import { GroupMetrics } from './metrics/group';
+import { PROMETHEUS } from './metrics/prometheus';
 import {
   type ApplicationContext,
   baseDirOf,
   beforeDestroyed,
   configurationOf,
   configuredHealthTimeoutOf,
+  hasNamespace,
   healthChecksOf,
   isDevelopment,
   loggerOf,
@@ -222,7 +223,9 @@ export class Membership implements EngineHost {
 
   async #start(): Promise<void> {
     try {
-      this.config = resolveConfig(configurationOf(this.container));
+      const hasPrometheus = hasNamespace(this.container, PROMETHEUS);
+      // Its users have them on their dashboards.
+      this.config = resolveConfig(configurationOf(this.container), hasPrometheus ? 'max' : 'drop');
       this.targets.read();
       this.decision = this.#decide();
       this.#beStrict(this.config.strictCopy ?? (isDevelopment(this.container) ? 'warn' : 'off'));
@@ -237,18 +240,17 @@ export class Membership implements EngineHost {
       if (this.decision.deployment === 'thread') {
         const { meetMainThread } = require('./engine/threads') as typeof import('./engine/threads');
         this.#endMeeting = await meetMainThread();
-        if (this.#closing) {
-          this.#endMeeting();
-          throw new ProcessAgentError('ERR_AGENT_CLOSED', 'The application was closed while it started.');
-        }
+        this.#goOn();
+      }
+      if (hasPrometheus) {
+        await this.metrics.besidePrometheus(this.container);
+        this.#goOn();
       }
       this.#engine = createEngine(this.decision, this.config, this, hasThreads => this.#decide(hasThreads));
       this.#forwardEvents(this.#engine);
       announceChange();
       await this.#engine.start();
-      if (this.#closing) {
-        throw new ProcessAgentError('ERR_AGENT_CLOSED', 'The application was closed while it started.');
-      }
+      this.#goOn();
       this.phase = 'live';
     } catch (err) {
       // Why it could not start is worth more than why it could not stop.
@@ -258,6 +260,14 @@ export class Membership implements EngineHost {
       announceChange();
     }
     this.#warn();
+  }
+
+  /** Throws when the application has been closed while it started. */
+  #goOn(): void {
+    if (this.#closing) {
+      this.#endMeeting?.();
+      throw new ProcessAgentError('ERR_AGENT_CLOSED', 'The application was closed while it started.');
+    }
   }
 
   async #close(): Promise<void> {
@@ -365,21 +375,6 @@ export class Membership implements EngineHost {
       );
     }
   }
-}
-
-/** Whether a method is declared to return what only the primary can return as it is. */
-function returnsPlainValue({ kind, owner, key, original }: DecoratedMethod): boolean {
-  if (kind !== 'primary' || types.isGeneratorFunction(original)) {
-    return false;
-  }
-  const type: unknown = Reflect.getMetadata?.('design:returntype', owner, key);
-  // Without an annotation nothing is known: `undefined`, or Object for an interface.
-  return (
-    typeof type === 'function' &&
-    type.name !== 'Promise' &&
-    type !== Object &&
-    !('then' in type.prototype || Symbol.asyncIterator in type.prototype)
-  );
 }
 
 function announceChange(): void {

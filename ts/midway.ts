@@ -5,6 +5,7 @@
 import {
   getProviderId,
   type IMidwayGlobalContainer,
+  listModule,
   MidwayConfigService,
   MidwayEnvironmentService,
   MidwayFrameworkService,
@@ -13,6 +14,8 @@ import {
   MidwayLifeCycleService,
   MidwayLoggerService,
   MidwayRequestContainer,
+  resetModule,
+  saveModule,
 } from '@midwayjs/core';
 import type { AnyClass } from './decorator/registry';
 import type { EngineLogger } from './engine/engine';
@@ -78,6 +81,21 @@ export function listClasses(container: ApplicationContext): BoundClass[] {
     });
   }
   return classes;
+}
+
+/** Whether a component of that namespace is imported. */
+export function hasNamespace(container: ApplicationContext, namespace: string): boolean {
+  return container.hasNamespace(namespace);
+}
+
+/** Takes a class out of the list that its decorator has put it in. Version 3 has a list for each container. */
+export function forgetModule(container: ApplicationContext, key: string, cls: AnyClass): void {
+  const others = listModule(key).filter(each => each !== cls);
+  resetModule(key);
+  (container as { moduleMap?: Map<unknown, Set<unknown>> }).moduleMap?.get(key)?.delete(cls);
+  for (const each of others) {
+    saveModule(key, each);
+  }
 }
 
 /** Calls `listener` with every object that the container, or a request container of it, makes from now on. */

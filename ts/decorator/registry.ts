@@ -1,4 +1,5 @@
 /** Which methods are decorated, kept on the prototypes that declare them. */
+import { types } from 'node:util';
 import { ProcessAgentError } from '../errors';
 import type { RunInPrimaryOptions } from '../interface';
 
@@ -97,4 +98,19 @@ function isBelow(cls: AnyClass, owner: object): boolean {
 /** `Class.method`, for messages. */
 export function readableName(method: DecoratedMethod): string {
   return `${method.owner.constructor.name}.${method.key}`;
+}
+
+/** Whether a method is declared to return what only the primary can return as it is. */
+export function returnsPlainValue({ kind, owner, key, original }: DecoratedMethod): boolean {
+  if (kind !== 'primary' || types.isGeneratorFunction(original)) {
+    return false;
+  }
+  const type: unknown = Reflect.getMetadata?.('design:returntype', owner, key);
+  // Without an annotation nothing is known: `undefined`, or Object for an interface.
+  return (
+    typeof type === 'function' &&
+    type.name !== 'Promise' &&
+    type !== Object &&
+    !('then' in type.prototype || Symbol.asyncIterator in type.prototype)
+  );
 }

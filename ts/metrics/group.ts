@@ -1,8 +1,13 @@
 /** The metrics of the group as the application asks for them, and those of its own process as the group does. */
+import type { EventEmitter } from 'node:events';
 import type { ResolvedConfig } from '../config';
-import type { Engine } from '../engine/engine';
-import type { MetricsOptions, MetricsRegistry } from '../interface';
+import type { Engine, EngineLogger } from '../engine/engine';
+import type { AgentEvents, MetricsOptions, MetricsRegistry, Role } from '../interface';
+import type { ApplicationContext } from '../midway';
+import type { Decision } from '../role/decision';
+import type { Topics } from '../topics';
 import { DefaultRegistries } from './default-registries';
+import { joinPrometheus } from './prometheus';
 import { speaksOpenMetrics } from './registry-types';
 
 const CONTENT_TYPES = {
@@ -10,13 +15,24 @@ const CONTENT_TYPES = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
+/** On which members say which gauges of `@midwayjs/prometheus` are counted up and down. */
+const COUNTED = '!metrics:counted';
+
 /** What is known of the application's part in its group. */
 interface Part {
   readonly config: ResolvedConfig | undefined;
+  readonly decision: Decision | undefined;
   readonly engine: Engine;
+  readonly events: EventEmitter<AgentEvents>;
+  readonly logger: EngineLogger;
+  readonly role: Role | undefined;
+  readonly started: Promise<void> | undefined;
+  readonly topics: Topics;
 }
 
 export class GroupMetrics {
+  /** That of `@midwayjs/prometheus`, beside the application's own. */
+  #more: MetricsRegistry | undefined;
   #defaults: DefaultRegistries | undefined;
 
   constructor(
@@ -25,6 +41,11 @@ export class GroupMetrics {
   ) {}
 
   registries(): readonly MetricsRegistry[] {
+    const own = this.#own();
+    return this.#more === undefined || own.includes(this.#more) ? own : [...own, this.#more];
+  }
+
+  #own(): readonly MetricsRegistry[] {
     const given = this.part.config?.metrics.registries;
     if (given) {
       return typeof given === 'function' ? given() : given;
@@ -33,11 +54,40 @@ export class GroupMetrics {
     return this.#defaults.list() as readonly MetricsRegistry[];
   }
 
+  /** Takes its part in `@midwayjs/prometheus`, if the application imports that. Before the engine is there. */
+  async besidePrometheus(container: ApplicationContext): Promise<void> {
+    const { decision, events, logger, topics } = this.part;
+    const tell = async (names: string[]) => {
+      await this.part.started;
+      await this.part.engine.publish(COUNTED, names);
+    };
+    const part = await joinPrometheus(container, {
+      logger,
+      alone: decision?.deployment === 'standalone',
+      text: async (options, own) => {
+        await this.part.started;
+        return this.text(options, own);
+      },
+      // A member that has not heard it hears it when it counts itself, or with the next that joins.
+      tell: names => void tell(names).catch(() => {}),
+    });
+    if (part?.registry) {
+      this.#more = part.registry as MetricsRegistry;
+      topics.subscribe(COUNTED, (names: string[]) => part.learn(names));
+      events.on('member-joined', () => {
+        if (this.part.role === 'primary' && part.counted.length > 0) {
+          tell(part.counted).catch(() => {});
+        }
+      });
+    }
+  }
+
   get contentType(): string {
     return CONTENT_TYPES[this.#format()];
   }
 
-  async text(options: MetricsOptions = {}): Promise<string> {
+  /** `own`: what this process says where there are no others. */
+  async text(options: MetricsOptions = {}, own = () => ownText(this.registries())): Promise<string> {
     const { engine, config } = this.part;
     const configured = (config as ResolvedConfig).metrics;
     const all = await engine.scrape?.({
@@ -45,7 +95,7 @@ export class GroupMetrics {
       timeout: options.timeout ?? configured.timeout,
       memberLabel: options.memberLabel ?? configured.memberLabel,
     });
-    return all ?? ownText(this.registries());
+    return all ?? own();
   }
 
   #format(wanted = this.part.config?.metrics.format): 'text' | 'openmetrics' {

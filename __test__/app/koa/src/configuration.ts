@@ -3,6 +3,7 @@ import { Configuration, type IMidwayContainer } from '@midwayjs/core';
 import * as koa from '@midwayjs/koa';
 import * as processAgent from '@midwayjs/process-agent';
 import { block, onHealthCheck } from './health';
+import { beside, defineMetrics } from './prometheus';
 import { EverywhereService } from './service/everywhere';
 import { LedgerService } from './service/ledger';
 import { TenureService } from './service/tenure';
@@ -15,7 +16,7 @@ const detector = CommonJSFileDetector ? { detector: new CommonJSFileDetector() a
 
 @Configuration({
   ...detector,
-  imports: [koa, processAgent],
+  imports: [koa, ...beside(processAgent)] as never[],
   importConfigs: [
     {
       default: {
@@ -28,10 +29,19 @@ const detector = CommonJSFileDetector ? { detector: new CommonJSFileDetector() a
   ],
 })
 export class MainConfiguration {
+  /** Before any component's own: whoever answers says who it is. */
+  async onConfigLoad(_: IMidwayContainer, app: koa.Application) {
+    app.use(async (ctx, next) => {
+      ctx.set('x-pid', String(process.pid));
+      await next();
+    });
+  }
+
   async onReady(container: IMidwayContainer, app: koa.Application) {
     // A start that keeps the event loop for long, as loading a large application does.
     block(Number(process.env.START_BLOCK ?? 0));
     app.useMiddleware(onlyWhoIsMeant);
+    await defineMetrics(container);
     // In every process, whether it is asked for anything or not: these answer questions and listen to news.
     for (const service of [EverywhereService, LedgerService, TenureService, WatchedService, WorkloadService]) {
       await container.getAsync(service as never);

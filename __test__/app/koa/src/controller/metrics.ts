@@ -2,8 +2,12 @@ import { Controller, Get, Inject, Query } from '@midwayjs/core';
 import { ProcessMetricsService } from '@midwayjs/process-agent';
 import { Counter, collectDefaultMetrics } from 'prom-client';
 import { here } from '../here';
+import { hasPrometheus } from '../prometheus';
 
-collectDefaultMetrics();
+// Which that component does itself.
+if (!hasPrometheus) {
+  collectDefaultMetrics();
+}
 const orders = new Counter({ name: 'shop_orders_total', help: 'Orders', labelNames: ['kind'] });
 
 /** As an application that only knows its own metrics: they are in prom-client's default registry. */
@@ -24,7 +28,6 @@ export class MetricsController {
   @Get('/metrics')
   async getMetrics() {
     this.ctx.set('content-type', this.metrics.contentType);
-    this.ctx.set('x-pid', String(here.pid));
     return this.metrics.getMetrics();
   }
 }
