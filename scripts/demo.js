@@ -7,10 +7,13 @@ const { pack } = require('./pack');
 const { project } = require('./projects');
 const { askUntil, get } = require('./demo/requests');
 const { untilHealth } = require('./demo/health');
+const { showMetrics } = require('./demo/metrics');
 const { startManager } = require('./demo/manager');
 const { startPm2 } = require('./demo/pm2');
 
 const workers = 4;
+/** How often `/count-here` is asked for. */
+const counted = 8;
 
 async function main() {
   const pm2 = process.argv.includes('--pm2');
@@ -37,7 +40,7 @@ async function main() {
 
 async function eachCountsForItself(app) {
   console.log('1. Without the decorator: every process counts for itself.\n');
-  const answers = await requests(app, '/count-here', 8);
+  const answers = await requests(app, '/count-here', counted);
   check(pidsOf(answers, 'answeredBy').length > 1, 'the requests did not land on different processes');
   check(
     answers.every(answer => answer.answeredBy === answer.countedBy),
@@ -50,7 +53,7 @@ async function eachCountsForItself(app) {
     console.log(`   pid ${pid}, ${role}: ${value}`);
   }
   check(each.length === workers, 'not every process has answered');
-  check(each.reduce((sum, { value }) => sum + value, 0) === 8, 'what the processes have counted is not 8');
+  check(each.reduce((sum, { value }) => sum + value, 0) === counted, 'what the processes have counted is not 8');
   console.log('');
 }
 
@@ -85,19 +88,25 @@ async function theNextOneCountsOn(app) {
 }
 
 async function everyoneSpeaksForAll(app) {
-  console.log('4. Health: every process speaks for all of them.\n');
+  console.log('4. Health and metrics: every process speaks for all of them.\n');
   // The process that was stopped before has left by then, and the one in its place has started.
   const isWhole = ({ members }) => members?.length === workers && members.every(({ state }) => state === 'ok');
   const { members } = (await askUntil(app, '/health/group', answers => isWhole(answers.at(-1) ?? {}))).at(-1);
   const pids = members.map(({ member }) => member.pid);
   await untilHealth(app, pids, { status: 200 });
-  const { answeredBy: stuck } = await get(app.port, '/hang?ms=3000');
+  check((await showMetrics(app)).total === counted, 'what those have counted that were stopped is lost');
+  const { answeredBy: stuck } = await get(app.port, '/hang?ms=4000');
   const began = Date.now();
   console.log(`\n   GET /hang   answered by ${stuck}, which runs while (true) {} from now on\n`);
   const others = pids.filter(pid => pid !== stuck);
   const reasons = await untilHealth(app, others, { status: 503, because: stuck });
   check(reasons.size === others.length, 'not everybody has noticed');
   console.log(`\n   Known to all ${Date.now() - began} ms after it began (processAgent.health.maxLag is 1000).\n`);
+  const { total, old } = await showMetrics(app);
+  check(total === counted && old.join() === String(stuck), 'the metrics do not say that one process is stuck');
+  console.log(
+    '   A stuck process costs a scrape processAgent.metrics.timeout (1000), and counts with what it said last.\n',
+  );
   await untilHealth(app, pids, { status: 200 });
   console.log('\n   It goes on, and all is well again.\n');
 }
@@ -113,7 +122,8 @@ async function theNextOneTakesOver(app) {
   console.log(`   The next primary answers after ${Date.now() - killed} ms.\n`);
   // Until it is replaced, or for processAgent.health.forgetDead.
   await told;
-  console.log('');
+  check((await showMetrics(app)).total === counted, 'what the process has counted that was killed is lost');
+  console.log('   What it had counted for /metrics is still there.\n');
   const answers = await requests(app, '/count-for-all', 6);
   const counters = pidsOf(answers, 'countedBy');
   check(counters.length === 1 && counters[0] !== old, 'not exactly one other process counts');
@@ -124,7 +134,7 @@ async function theNextOneTakesOver(app) {
   const now = await get(app.port, '/whoami');
   check(now.epoch > epoch, 'the epoch has not grown');
   console.log(
-    `   One primary again, in epoch ${now.epoch} after ${epoch}. What the old one had counted died with it.\n`,
+    `   One primary again, in epoch ${now.epoch} after ${epoch}. What the old one had kept for all died with it.\n`,
   );
 }
 

@@ -1,5 +1,9 @@
 import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { ProcessAgentService, RunInPrimary } from '@midwayjs/process-agent';
+import { Counter } from 'prom-client';
+
+/** A metric like any other: each process counts its own, and `/metrics` adds them up. */
+const counted = new Counter({ name: 'app_counted_total', help: 'Times that a process has counted for itself.' });
 
 /** The same counter twice: one in each process, and one in the primary for all of them. */
 @Provide()
@@ -25,6 +29,7 @@ export class CounterService {
   /** Without the decorator: every process counts for itself. */
   async countHere() {
     this.inThisProcess += 1;
+    counted.inc();
     return { count: this.inThisProcess, countedBy: process.pid };
   }
 
