@@ -71,8 +71,14 @@ export class Running {
 
 const running = new Set<Running>();
 
+/** A process of Node. */
 export function start(args: string[], options: StartOptions): Running {
-  const child = spawn(process.execPath, args, {
+  return run(process.execPath, args, options);
+}
+
+/** A process of any program. */
+export function run(program: string, args: string[], options: StartOptions): Running {
+  const child = spawn(program, args, {
     cwd: options.cwd,
     env: environment(options.env),
     stdio: ['ignore', 'pipe', 'pipe', ...(options.channel ? (['ipc'] as const) : [])],

@@ -2,7 +2,7 @@ import { ApplicationContext, Controller, Get, type IMidwayContainer, Inject, Que
 import { here } from './here';
 
 /** When the component is imported: `before` ours or `after` it. Loading it is not for nothing. */
-const place = process.env.WITH_PROMETHEUS as 'before' | 'after' | undefined;
+const place = (process.env.WITH_PROMETHEUS || undefined) as 'before' | 'after' | undefined;
 const component = place && (require('@midwayjs/prometheus') as typeof import('@midwayjs/prometheus'));
 
 export const hasPrometheus = component !== undefined;
