@@ -25,6 +25,9 @@ function makeMetrics({ Registry, Counter, Gauge, Histogram }) {
   };
 }
 
+/** Registries as a parent has them: what `getMetricsAsJSON()` has said there. */
+let said = [];
+
 const logger = Object.fromEntries(
   ['debug', 'info', 'warn', 'error'].map(level => [
     level,
@@ -150,7 +153,7 @@ const engine = bareEngine(options, {
   },
   takeOver: (state, epoch) => methods.takeOver(state, epoch),
   giveUp: () => kept.state,
-  registries: () => (metrics ? [metrics.registry, ...metrics.extra] : []),
+  registries: () => (metrics ? [metrics.registry, ...metrics.extra] : said),
   logger,
 });
 for (const event of ['primary', 'worker', 'member-joined', 'member-left']) {
@@ -252,6 +255,12 @@ const commands = {
   count: (by, kind = 'a') => metrics.counter.inc({ kind }, by),
   level: value => metrics.gauge.set(value),
   observe: value => metrics.histogram.observe(value),
+  say: all => {
+    said = all.map(metrics => {
+      const list = metrics.map(metric => ({ ...metric, get: () => metric }));
+      return { getMetricsAsArray: () => list };
+    });
+  },
   /** Metrics that no registry would make. */
   addGarbage: type => {
     const name = 'test_garbage';

@@ -37,6 +37,8 @@ export class RandomApplication {
     private readonly client: Client,
     readonly registry: ClientRegistry,
     private readonly random: () => number,
+    /** Values that a label never has. */
+    private readonly never: readonly unknown[] = [],
   ) {}
 
   /** Uses the registry once, in any way that an application may. */
@@ -44,7 +46,7 @@ export class RandomApplication {
     const metrics = this.registry.getMetricsAsArray() as unknown as AnyMetric[];
     const what = this.random();
     if (metrics.length === 0 || what < 0.1) {
-      this.#define(`metric_${Math.floor(this.random() * 8)}`);
+      this.define(`metric_${Math.floor(this.random() * 8)}`);
     } else if (what < 0.88) {
       this.#use(this.#one(metrics));
     } else if (what < 0.93) {
@@ -64,8 +66,16 @@ export class RandomApplication {
     }
   }
 
+  /** Counts, sets or observes something, if there is a metric. */
+  use(): void {
+    const metrics = this.registry.getMetricsAsArray() as unknown as AnyMetric[];
+    if (metrics.length > 0) {
+      this.#use(this.#one(metrics));
+    }
+  }
+
   /** Registered again if the name is taken. */
-  #define(name: string): void {
+  define(name: string): void {
     this.registry.removeSingleMetric(name);
     const { Counter, Gauge, Histogram, Summary } = this.client;
     const labelNames = Object.keys(LABELS).filter(() => this.random() < 0.5);
@@ -98,7 +108,9 @@ export class RandomApplication {
   /** Any of the metric's labels, in any order. */
   #labels({ labelNames }: AnyMetric): object {
     const names = [...labelNames].filter(() => this.random() < 0.9).sort(() => this.random() - 0.5);
-    return Object.fromEntries(names.map(name => [name, this.#one(LABELS[name])]));
+    return Object.fromEntries(
+      names.map(name => [name, this.#one(LABELS[name].filter(each => !this.never.includes(each)))]),
+    );
   }
 
   #one<T>(list: readonly T[]): T {
