@@ -1,56 +1,28 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { Application } from '../support/application';
+import { DocumentedApp, filesOf } from '../support/documented';
 import { freePorts } from '../support/http';
-import { killAll, runToEnd, start } from '../support/processes';
-import { projectFolder } from '../support/project';
+import { killAll, start } from '../support/processes';
 
-const root = join(__dirname, '..', '..');
-const project = projectFolder('v4');
-// Inside the project, so that its packages are found.
-const folder = join(project, 'readme');
+const app = new DocumentedApp('readme');
 
 afterAll(async () => {
   await killAll();
-  rmSync(folder, { recursive: true, force: true });
+  app.remove();
 });
 
-/** The code blocks that begin with the name of their file. */
-function files(): Map<string, string> {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const blocks = [...readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)];
-  return new Map(blocks.map(([, name, code]) => [name, code]));
-}
-
 test("README's application compiles and does what README says", async () => {
-  const blocks = files();
-  expect([...blocks.keys()]).toEqual([
+  const files = filesOf('README.md');
+  expect([...files.keys()]).toEqual([
     'src/configuration.ts',
     'src/service/visits.ts',
     'src/controller/home.ts',
     'src/service/jobs.ts',
     'src/service/limits.ts',
   ]);
-  rmSync(folder, { recursive: true, force: true });
-  for (const [name, code] of blocks) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), code);
-  }
-  for (const name of ['bootstrap.js', 'manager.js', 'package.json']) {
-    cpSync(join(project, name), join(folder, name));
-  }
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const options =
-    '--target ES2022 --module commonjs --moduleResolution node10 --experimentalDecorators --emitDecoratorMetadata ' +
-    '--useDefineForClassFields false --strict --strictPropertyInitialization false --skipLibCheck --types node ' +
-    '--rootDir src --outDir dist';
-  const sources = [...blocks.keys()];
-  const typeRoots = ['--typeRoots', join(root, 'node_modules', '@types')];
-  const compiled = await runToEnd([tsc, ...options.split(' '), ...typeRoots, ...sources], { cwd: folder });
-  expect(compiled.output).toBe('');
+  expect(await app.compile(files)).toBe('');
 
   const [port] = await freePorts(1);
-  start(['manager.js'], { cwd: folder, env: { WORKERS: '3', MIDWAY_HTTP_PORT: String(port) } });
+  start(['manager.js'], { cwd: app.folder, env: { WORKERS: '3', MIDWAY_HTTP_PORT: String(port) } });
   const application = new Application([port], 3);
   await application.fromEach('/');
   const answers: { visits: number; pid: number; role: string }[] = [];

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { Application } from '../support/application';
 import { clusterManager, deployed } from '../support/deployments';
+import { blocksOf } from '../support/documented';
 import { removeTemporaryFolders, temporaryFolder } from '../support/folders';
 import { freePorts, get, request } from '../support/http';
 import { PATIENCE, scrape } from '../support/metrics';
@@ -56,6 +57,14 @@ withPrometheus.each(['v3', 'v4'] as const)(`promtool check metrics, Midway %s`, 
 });
 
 withPrometheus('a real Prometheus', () => {
+  it('takes the configuration that docs/metrics.md shows', () => {
+    const [shown] = blocksOf('docs/metrics.md').filter(({ language }) => language === 'yaml');
+    const file = path.join(temporaryFolder('config'), 'prometheus.yml');
+    writeFileSync(file, shown.code);
+    const { status, stdout, stderr } = spawnSync(promtool, ['check', 'config', file], { encoding: 'utf8' });
+    expect(`${status} ${stderr}${stdout}`).toMatch(/^0 .*SUCCESS/s);
+  });
+
   it('has the sums of all processes, and a counter that never falls while a process is killed', async () => {
     const { application } = await clusterManager({ project: 'v4', workers: 4 });
     const server = await startPrometheus(application.ports[0]);

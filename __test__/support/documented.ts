@@ -1,0 +1,67 @@
+/** What the documents show, as an application of its own: inside a project, so that its packages are found. */
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { runToEnd } from './processes';
+import { projectFolder } from './project';
+
+const root = join(__dirname, '..', '..');
+
+interface Block {
+  language: string;
+  /** Of the file that it is, as its first line says. */
+  name: string | undefined;
+  code: string;
+}
+
+export function blocksOf(document: string): Block[] {
+  const text = readFileSync(join(root, document), 'utf8');
+  return [...text.matchAll(/^```(\w+)\n(?:\/\/ (\S+\.ts)\n)?([\s\S]*?)^```$/gm)].map(([, language, name, code]) => ({
+    language,
+    name,
+    code,
+  }));
+}
+
+/** The code blocks that begin with the name of their file. */
+export function filesOf(document: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { language, name, code } of blocksOf(document)) {
+    if (language === 'ts' && name) {
+      files.set(name, code);
+    }
+  }
+  return files;
+}
+
+export class DocumentedApp {
+  private readonly project = projectFolder('v4');
+  readonly folder: string;
+
+  constructor(name: string) {
+    this.folder = join(this.project, name);
+  }
+
+  /** Writes the files and compiles them; gives what the compiler has said. */
+  async compile(files: Map<string, string>): Promise<string> {
+    this.remove();
+    for (const [name, code] of files) {
+      mkdirSync(dirname(join(this.folder, name)), { recursive: true });
+      writeFileSync(join(this.folder, name), code);
+    }
+    for (const name of ['bootstrap.js', 'manager.js', 'package.json']) {
+      cpSync(join(this.project, name), join(this.folder, name));
+    }
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const options =
+      '--target ES2022 --module commonjs --moduleResolution node10 --experimentalDecorators --emitDecoratorMetadata ' +
+      '--useDefineForClassFields false --strict --strictPropertyInitialization false --skipLibCheck --types node ' +
+      '--rootDir src --outDir dist';
+    const typeRoots = ['--typeRoots', join(root, 'node_modules', '@types')];
+    const compiled = await runToEnd([tsc, ...options.split(' '), ...typeRoots, ...files.keys()], { cwd: this.folder });
+    return compiled.output;
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
