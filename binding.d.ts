@@ -21,6 +21,10 @@ export declare class NativeAgent {
   constructor(options: NativeAgentOptions, wake: () => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void)
   /** The group's folder. */
   get folder(): string
+  /** Whether the event loop reads the call lanes; else a thread does. */
+  get pollsLanes(): boolean
+  /** Whether the event loop may wait awake for an answer. */
+  get spins(): boolean
   /** To be called in `wake`: the event loop turns. Tells whether there is something to take. */
   woken(): boolean
   /**

@@ -1,10 +1,11 @@
 import { encodeAsBytes, encodeAsText } from '../ts/codec';
 import type { Carrier } from '../ts/engine/engine';
 import {
+  CallBatch,
+  type CallSink,
   callBytes,
   callText,
   REPLY_HEAD,
-  readCalls,
   readReplies,
   replyOf,
   replyText,
@@ -27,7 +28,7 @@ const others = [[new Date(5)], [new Map([[1, new Set(['x'])]])], [Buffer.from('b
 
 /** What a frame of calls gives, entry by entry; it is checked that each is of the types that the sink takes. */
 function callsOf(payload: Payload, entries: unknown[] = []): unknown[] {
-  readCalls(payload, {
+  const sink: CallSink = {
     call(id, name, args, beside) {
       expect([Number.isInteger(id), typeof name, Array.isArray(args)]).toEqual([true, 'string', true]);
       expect(Object.values(beside ?? {}).every(each => typeof each === 'string')).toBe(true);
@@ -41,7 +42,10 @@ function callsOf(payload: Payload, entries: unknown[] = []): unknown[] {
       expect([Number.isInteger(id), typeof name, reason]).toEqual([true, 'string', someError]);
       entries.push({ id, refused: name });
     },
-  });
+  };
+  const batch = new CallBatch(payload);
+  while (batch.next(sink)) {}
+  expect(batch.left).toBe(0);
   return entries;
 }
 

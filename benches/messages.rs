@@ -39,6 +39,7 @@ fn parcels(criterion: &mut Criterion) {
         until: EPOCH.0,
         from: member(7),
         carrier: None,
+        json: false,
     };
     let mut group = criterion.benchmark_group("parcel");
     for (name, parcel, size) in [

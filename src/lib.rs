@@ -35,9 +35,9 @@ use crate::ipc::lane::{ReadBy, Sent};
 use crate::ipc::message::Speaks;
 use crate::ipc::parcel;
 use crate::membership::Command;
-use crate::polling::Polling;
 use crate::metrics::render::{self, Quantiles};
 use crate::metrics::write::Format;
+use crate::polling::Polling;
 use crate::role::Epoch;
 use crate::watch::Limits;
 

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub mod http;
 #[cfg(unix)]
 pub mod by_hand;
+pub mod http;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;

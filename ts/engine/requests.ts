@@ -2,8 +2,8 @@
 import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { MemberOutcome } from '../interface';
-import { closedError } from './call-errors';
 import { WhenIdle } from '../when-idle';
+import { closedError } from './call-errors';
 import type { EngineGatherOptions } from './engine';
 import { Gathering } from './gathering';
 import type { IncomingParcel, Missing, OutgoingParcel } from './notice';
