@@ -107,7 +107,7 @@ fn parcels() -> Vec<Vec<u8>> {
     let (request, name) = (7, String::from("*Service.method"));
     let all = [
         Parcel::Gather { request, name: name.clone(), timeout_ms: 500, carrier: carrier.clone() },
-        Parcel::Ask { gather: GatherId(7), name, until: 5, from: member(2), carrier },
+        Parcel::Ask { gather: GatherId(7), name, until: 5, from: member(2), carrier, json: false },
         Parcel::Answer { gather: GatherId(7), status: 2 },
         Parcel::Outcome { request, member: member(3), status: 0 },
         Parcel::Gathered { request, asker: member(2) },
