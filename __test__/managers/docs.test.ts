@@ -32,6 +32,7 @@ export class MainConfiguration {}
 test('the code of docs/metrics.md and docs/health.md compiles as one application, and does what they say', async () => {
   const files = new Map([...filesOf('docs/metrics.md'), ...filesOf('docs/health.md')]);
   expect([...files.keys()].sort()).toEqual([
+    'src/config/admin.ts',
     'src/config/config.default.ts',
     'src/config/metrics.ts',
     'src/controller/health.ts',
