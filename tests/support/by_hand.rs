@@ -41,6 +41,11 @@ impl Fake {
 
     /// Welcomes one member: its control connection, and its call connection.
     pub fn welcome(&self) -> (UnixStream, UnixStream) {
+        self.welcome_with(&[])
+    }
+
+    /// The same, with more behind the last word of the handshake, in one piece with it.
+    pub fn welcome_with(&self, behind: &[u8]) -> (UnixStream, UnixStream) {
         let mut control = self.accept();
         let welcome = Message::Welcome {
             protocol: PROTOCOL,
@@ -55,7 +60,8 @@ impl Fake {
         };
         self.send(&mut control, &welcome);
         let mut calls = self.accept();
-        self.send(&mut calls, &Message::CallsOpen);
+        let open = Message::CallsOpen.to_bytes(self.epoch);
+        calls.write_all(&[open.as_slice(), behind].concat()).expect("it is read");
         (control, calls)
     }
 

@@ -54,10 +54,10 @@ impl LaneReader {
             return Fill::End;
         }
         match self.receive() {
-            Ok(0) => self.end(Ok(())),
+            Ok(0) => self.stop(Ok(())),
             Ok(_) => Fill::Some,
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Fill::Nothing,
-            Err(error) => self.end(Err(AgentError::Io(error.into()))),
+            Err(error) => self.stop(Err(AgentError::Io(error.into()))),
         }
     }
 
@@ -78,8 +78,8 @@ impl LaneReader {
     pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             let frame = match self.frames.next_frame() {
-                Ok(Some(frame)) if !self.ended => frame,
-                Ok(_) => return None,
+                Ok(Some(frame)) => frame,
+                Ok(None) => return None,
                 Err(error) => {
                     self.end(Err(error));
                     return None;
@@ -105,8 +105,14 @@ impl LaneReader {
         state.paused
     }
 
-    /// The lane ends: because of what it brought, for one.
+    /// The lane ends because of what it brought: nothing more of that is given out.
     pub fn end(&mut self, how: Result<()>) -> Fill {
+        self.frames = FrameReader::new(0);
+        self.stop(how)
+    }
+
+    /// Nothing more arrives. What has arrived is still to be given out.
+    fn stop(&mut self, how: Result<()>) -> Fill {
         self.ended = true;
         let mut state = self.lane.state();
         state.end.get_or_insert(how);
