@@ -2,6 +2,7 @@
 import type { Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
+import { WhenIdle } from '../when-idle';
 import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
 import { Running } from './running';
@@ -75,7 +76,7 @@ export class IncomingCalls {
   #held = 0;
   /** Nothing is accepted before this process has taken over. */
   #refusing = true;
-  #idle: (() => void) | undefined;
+  readonly #idle = new WhenIdle(() => this.#running > 0);
   /** Replies of this turn, and what they take. */
   #unsent = 0;
   readonly #replies = new Map<IncomingLane, Encoded[]>();
@@ -146,15 +147,7 @@ export class IncomingCalls {
   /** Accepts nothing more; resolves when what was accepted is answered, or after `timeout` ms. */
   async refuse(timeout: number): Promise<void> {
     this.#refusing = true;
-    if (this.#running > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeout);
-        this.#idle = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    await this.#idle.wait(timeout);
     this.flush();
   }
 
@@ -303,8 +296,7 @@ export class IncomingCalls {
     }
     this.#running -= calls;
     if (calls > 0 && this.#running === 0) {
-      this.#idle?.();
-      this.#idle = undefined;
+      this.#idle.tell();
     }
   }
 
