@@ -248,3 +248,14 @@ test('members lists everybody, the primary first', async () => {
   expect(members.map(each => each.pid).sort()).toEqual([primary, ...workers].map(each => each.pid).sort());
   expect(members[0]).toMatchObject({ pid: primary.pid, role: 'primary', state: 'ready', deployment: 'configured' });
 });
+
+test('calls are read by the event loop, and by a thread where that is asked for', async () => {
+  const { primary, workers } = await processes.group(1);
+  const chosen = process.env.MIDWAY_PROCESS_AGENT_LANE === 'thread';
+  const expected =
+    chosen || process.platform === 'win32' ? /^A thread reads the calls/ : /^The event loop reads the calls/;
+  for (const member of [primary, ...workers]) {
+    const { reasons } = await member.run<{ reasons: string[] }>('explain');
+    expect(reasons.at(-1)).toMatch(expected);
+  }
+});
