@@ -14,7 +14,7 @@ interface StartOptions {
 const home = path.join(__dirname, '..', '..', '.work', 'home');
 
 /** What is inherited from the test run's own environment: as little as Node and npm's packages need. */
-const inherited = ['PATH', 'LANG', 'TMPDIR', 'TEMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
+const inherited = ['PATH', 'LANG', 'TMPDIR', 'TEMP', 'SystemRoot', 'LD_LIBRARY_PATH', 'MIDWAY_PROCESS_AGENT_LANE'];
 
 export function environment(env: Record<string, string> = {}): Record<string, string> {
   const kept = inherited.flatMap(name => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
