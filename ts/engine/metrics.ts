@@ -140,8 +140,8 @@ export class EngineMetrics {
   }
 
   /** What has changed since the last time is said. */
-  flush(): Promise<void> {
-    return this.#say();
+  async flush(): Promise<void> {
+    await this.#say();
   }
 
   /** What has changed since the last time is said; then nothing is said any more. */
@@ -175,30 +175,45 @@ export class EngineMetrics {
     }
   }
 
-  /** Never rejects. */
-  async #say(scrape?: number): Promise<void> {
+  /** Never fails. At once, unless some metric has to be waited for. */
+  #say(scrape?: number): Promise<void> | undefined {
     try {
-      const collected = await this.#collector.collect();
-      this.#warn(collected.problems);
-      if (!this.#send || (scrape === undefined && !this.#isNews(collected))) {
-        return;
+      const collected = this.#collector.collect();
+      if (collected instanceof Promise) {
+        return collected.then(
+          later => this.#tell(later, scrape),
+          error => this.#fail(error),
+        );
       }
-      this.#said = collected.values;
-      const { schema } = collected;
-      const snapshot = this.#wire(collected);
-      if (Math.max(snapshot.length, schema === undefined ? 0 : Buffer.byteLength(schema)) > this.#limit) {
-        this.#warn([
-          'its own metrics are larger than what the primary takes (processAgent.maxPayload): they are missing',
-        ]);
-        return;
-      }
-      if (schema !== undefined) {
-        this.#send({ type: 'schema' }, schema);
-      }
-      this.#send({ type: 'snapshot', scrape }, snapshot);
+      this.#tell(collected, scrape);
     } catch (error) {
-      this.host.logger.error('[process-agent] the metrics of this process could not be told', error);
+      this.#fail(error);
     }
+    return undefined;
+  }
+
+  #tell(collected: Collected, scrape: number | undefined): void {
+    this.#warn(collected.problems);
+    if (!this.#send || (scrape === undefined && !this.#isNews(collected))) {
+      return;
+    }
+    this.#said = collected.values;
+    const { schema } = collected;
+    const snapshot = this.#wire(collected);
+    if (Math.max(snapshot.length, schema === undefined ? 0 : Buffer.byteLength(schema)) > this.#limit) {
+      this.#warn([
+        'its own metrics are larger than what the primary takes (processAgent.maxPayload): they are missing',
+      ]);
+      return;
+    }
+    if (schema !== undefined) {
+      this.#send({ type: 'schema' }, schema);
+    }
+    this.#send({ type: 'snapshot', scrape }, snapshot);
+  }
+
+  #fail(error: unknown): void {
+    this.host.logger.error('[process-agent] the metrics of this process could not be told', error);
   }
 
   #isNews({ schema, values }: Collected): boolean {

@@ -53,12 +53,20 @@ export class Collector {
     this.#options = { aggregators: {}, quantiles: false, timeout: 500, ...options };
   }
 
-  /** Never rejects. While one is being taken it is everybody's: the numbers are read at its end. */
-  collect(): Promise<Collected> {
-    this.#underWay ??= this.#take().finally(() => {
-      this.#underWay = undefined;
-    });
-    return this.#underWay;
+  /** Never fails. At once, unless something has to be waited for; while one is being taken, it is everybody's. */
+  collect(): Collected | Promise<Collected> {
+    if (this.#underWay) {
+      return this.#underWay;
+    }
+    const sources = this.#walk();
+    const taken = this.#take(sources, sources);
+    if (taken instanceof Promise) {
+      this.#underWay = taken.finally(() => {
+        this.#underWay = undefined;
+      });
+      return this.#underWay;
+    }
+    return taken;
   }
 
   /** The next snapshot has its schema with it. */
@@ -66,13 +74,18 @@ export class Collector {
     this.#forgotten = true;
   }
 
-  async #take(): Promise<Collected> {
-    const sources = this.#walk();
-    for (let asked = sources; asked.length > 0; asked = asked.filter(source => !source.prepare())) {
-      await this.#refresh(asked);
+  #take(sources: MetricSource[], asked: MetricSource[]): Collected | Promise<Collected> {
+    if (asked.length === 0) {
+      // Nothing has been awaited since they were looked at: the numbers are of one moment.
+      return this.#read(sources);
     }
-    // From here to the end nothing is awaited: the numbers are of one moment.
-    return this.#read(sources);
+    const waits = this.#refresh(asked);
+    const goOn = () =>
+      this.#take(
+        sources,
+        asked.filter(source => !source.prepare()),
+      );
+    return waits ? waits.then(goOn) : goOn();
   }
 
   /** The metrics of all registries, each once. */
@@ -146,8 +159,8 @@ export class Collector {
     return true;
   }
 
-  /** Runs the callbacks of metrics, and waits for them within bounds. */
-  async #refresh(sources: MetricSource[]): Promise<void> {
+  /** Runs the callbacks of metrics. The promise, if there must be one, waits for them within bounds. */
+  #refresh(sources: MetricSource[]): Promise<void> | undefined {
     const work: Promise<void>[] = [];
     for (const source of sources) {
       const promise = source.refresh();
@@ -155,9 +168,10 @@ export class Collector {
         work.push(promise);
       }
     }
-    if (work.length === 0) {
-      return;
-    }
+    return work.length > 0 ? this.#wait(work, sources) : undefined;
+  }
+
+  async #wait(work: Promise<void>[], sources: MetricSource[]): Promise<void> {
     const { timeout } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>(resolve => {

@@ -4,10 +4,13 @@
  * `src/metrics/own.rs`.
  */
 import { ProcessAgentError } from '../errors';
-import type { MetricJson, Registry, ValueJson } from './registry-types';
+import type { Entry, MetricJson, Registry, ValueJson } from './registry-types';
 
 /** Upper bounds (seconds) of the buckets of calls' durations. */
 const BOUNDS = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30];
+
+/** How calls end, in the order in which they are told. */
+const OUTCOMES = ['ok', 'not-sent', 'unknown', 'executed'] as const;
 
 /** With more calls at once than this, one of so many is measured. */
 const FEW = 8;
@@ -20,31 +23,35 @@ export class OwnMetrics implements Registry {
   readonly #buckets: number[] = new Array(BOUNDS.length + 1).fill(0);
   #seconds = 0;
   #made = 0;
-  readonly #metrics: readonly object[];
+  readonly #metrics: readonly OwnMetric[];
 
   /** `pending` says how many calls wait for their outcome. */
   constructor(private readonly pending: () => number) {
-    const metric = (type: string, name: string, help: string, values: () => ValueJson[]) => ({
-      name,
-      help,
-      type,
-      get: (): MetricJson => ({ name, help, type, values: values() }),
+    const one = (read: () => number, labels = {}) => ({
+      labels,
+      get value() {
+        return read();
+      },
     });
     this.#metrics = [
-      metric('counter', 'process_agent_role_changes_total', 'Times that a member became primary or a worker.', () => [
-        { labels: {}, value: this.roleChanges },
+      new OwnMetric('counter', 'process_agent_role_changes_total', 'Times that a member became primary or a worker.', [
+        one(() => this.roleChanges),
       ]),
-      metric('counter', 'process_agent_calls_total', 'Calls of members to the primary, by how they ended.', () =>
-        Object.entries(this.#calls).map(([outcome, value]) => ({ labels: { outcome }, value })),
+      new OwnMetric(
+        'counter',
+        'process_agent_calls_total',
+        'Calls of members to the primary, by how they ended.',
+        OUTCOMES.map(outcome => one(() => this.#calls[outcome], { outcome })),
       ),
-      metric(
+      new OwnMetric(
         'histogram',
-        DURATION,
+        'process_agent_call_duration_seconds',
         'How long calls to the primary took; of many at once a sixteenth is measured.',
-        () => this.#durations(),
+        [this.#durations()],
+        BOUNDS,
       ),
-      metric('gauge', 'process_agent_queue_depth', 'Calls that wait for their outcome.', () => [
-        { labels: {}, value: this.pending() },
+      new OwnMetric('gauge', 'process_agent_queue_depth', 'Calls that wait for their outcome.', [
+        one(() => this.pending()),
       ]),
     ];
   }
@@ -82,17 +89,60 @@ export class OwnMetrics implements Registry {
     this.#seconds += seconds;
   }
 
-  #durations(): ValueJson[] {
-    let below = 0;
-    const values: ValueJson[] = this.#buckets.map((count, i) => {
-      below += count;
-      const le = BOUNDS[i] ?? '+Inf';
-      return { metricName: `${DURATION}_bucket`, labels: { le }, value: below };
-    });
-    values.push({ metricName: `${DURATION}_sum`, labels: {}, value: this.#seconds });
-    values.push({ metricName: `${DURATION}_count`, labels: {}, value: below });
-    return values;
+  #durations(): Entry {
+    const buckets = this.#buckets;
+    const bucketValues: Record<string, number> = {};
+    for (const [i, bound] of BOUNDS.entries()) {
+      Object.defineProperty(bucketValues, bound, { enumerable: true, get: () => buckets[i] });
+    }
+    const seconds = () => this.#seconds;
+    return {
+      labels: {},
+      bucketValues,
+      get sum() {
+        return seconds();
+      },
+      get count() {
+        return buckets.reduce((sum, count) => sum + count);
+      },
+    };
   }
 }
 
-const DURATION = 'process_agent_call_duration_seconds';
+/** Keeps its numbers where prom-client's metrics have theirs: so it is read as directly as they are. */
+class OwnMetric {
+  readonly hashMap: Readonly<Record<string, Entry>>;
+
+  constructor(
+    readonly type: string,
+    readonly name: string,
+    readonly help: string,
+    entries: Entry[],
+    readonly upperBounds?: readonly number[],
+  ) {
+    this.hashMap = Object.fromEntries(entries.entries());
+  }
+
+  get(): MetricJson {
+    const { name, help, type } = this;
+    return { name, help, type, values: Object.values(this.hashMap).flatMap(entry => this.#valuesOf(entry)) };
+  }
+
+  #valuesOf({ labels, value, bucketValues, sum = 0, count = 0 }: Entry): ValueJson[] {
+    const { name, upperBounds } = this;
+    if (!upperBounds || !bucketValues) {
+      return [{ labels, value: value as number }];
+    }
+    let below = 0;
+    const buckets = upperBounds.map(le => {
+      below += bucketValues[le];
+      return { metricName: `${name}_bucket`, labels: { le }, value: below };
+    });
+    return [
+      ...buckets,
+      { metricName: `${name}_bucket`, labels: { le: '+Inf' }, value: count },
+      { metricName: `${name}_sum`, labels: {}, value: sum },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ];
+  }
+}
