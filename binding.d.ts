@@ -12,13 +12,14 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** A membership in a group, on one thread of its own. */
 export declare class NativeAgent {
   /**
-   * Starts to join. `wake` is called on the event loop when there is something to take; `onFrame` with what arrives on
-   * a lane that the event loop reads. Neither function may throw.
+   * Starts to join. `wake` is called on the event loop when there is something to take, `ask` when somebody waits for this
+   * process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop reads.
+   * None of these functions may throw.
    *
    * # Errors
    * When an option is none, or the operating system gives no thread.
    */
-  constructor(options: NativeAgentOptions, wake: () => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void)
+  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void)
   /** The group's folder. */
   get folder(): string
   /** Whether the event loop reads the call lanes; else a thread does. */
@@ -63,6 +64,12 @@ export declare class NativeAgent {
    * When `head` is none, or too large.
    */
   sendParcel(epoch: number, head: string, body: string | Buffer): void
+  /**
+   * Says this process's metrics of now to the broker, in the tenure with this epoch: `values` in the order of `schema`,
+   * which goes along when it is another one than before. `scrape` is the one that asks, 0 if none does; `exemplars` are
+   * JSON. Returns `false` when the primary doesn't read what it was told before: then nothing was said.
+   */
+  sayMetrics(epoch: number, scrape: number, schema: string | undefined, values: Float64Array, exemplars: string | undefined): boolean
   /** This process's own start-up has finished; if it is primary, what it takes over is taken over as well. */
   ready(): void
   /** What the primary before this epoch has left is taken over; until then it is passed on as it was. */

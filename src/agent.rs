@@ -2,6 +2,7 @@
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,15 +11,20 @@ use tokio::sync::mpsc;
 
 use crate::admin::Admin;
 use crate::inbox::{Inbox, Item, Notice};
+use crate::ipc::ask::{Ask, Shortcuts};
 use crate::ipc::client::{Manners, OnFrozen};
 use crate::ipc::deaths::Legacy;
 use crate::ipc::frame::{Codec, Kind};
 use crate::ipc::lane::{Budget, Lane, LaneContext, Lanes, ReadBy, Sent};
 use crate::ipc::message::{MemberInfo, MemberState, Speaks};
+use crate::ipc::parcel::{Body, Parcel, ScrapeId};
+use crate::ipc::voice::Voices;
 use crate::log;
 use crate::membership::{Command, Membership};
+use crate::metrics::snapshot;
 use crate::role::group::{default_runtime_dir, GroupKey};
-use crate::role::MemberId;
+use crate::role::{Epoch, MemberId};
+use crate::time::now_ms;
 use crate::watch::event_loop::SleepClock;
 use crate::watch::Limits;
 
@@ -59,6 +65,8 @@ pub struct Options {
     pub metrics_grace: Duration,
     /// What it answers over HTTP while it is primary, if anything.
     pub admin: Option<Admin>,
+    /// How its JavaScript is asked for its metrics.
+    pub ask: Ask,
     /// The protocol's versions that it speaks.
     pub speaks: Speaks,
     /// Who reads its call lanes.
@@ -71,6 +79,9 @@ pub struct Agent {
     folder: PathBuf,
     inbox: Arc<Inbox>,
     lanes: Arc<Lanes>,
+    voices: Voices,
+    /// Of the last snapshot.
+    sequence: AtomicU64,
     commands: mpsc::UnboundedSender<Command>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -93,6 +104,7 @@ impl Agent {
             inbox.event_loop().set_sleep_clock(clock);
         }
         let lanes = Arc::new(Lanes::default());
+        let voices = Voices::default();
         let (commands, received) = mpsc::unbounded_channel();
         let membership = Membership {
             runtime_dir,
@@ -121,6 +133,7 @@ impl Agent {
             legacy: Legacy::default(),
             metrics_grace: options.metrics_grace,
             admin: options.admin.map(Arc::new),
+            shortcuts: Shortcuts { ask: options.ask, voices: voices.clone() },
             context: LaneContext {
                 inbox: Arc::clone(&inbox),
                 lanes: Arc::clone(&lanes),
@@ -134,7 +147,8 @@ impl Agent {
                 let inbox = Arc::clone(&inbox);
                 move || run(membership, received, &inbox)
             })?;
-        Ok(Self { folder, inbox, lanes, commands, thread: Mutex::new(Some(thread)) })
+        let sequence = AtomicU64::new(0);
+        Ok(Self { folder, inbox, lanes, voices, sequence, commands, thread: Mutex::new(Some(thread)) })
     }
 
     /// The group's folder.
@@ -175,6 +189,45 @@ impl Agent {
     #[must_use]
     pub fn lane(&self, lane: u32) -> Option<Arc<Lane>> {
         self.lanes.get(lane)
+    }
+
+    /// Says this process's metrics of now, in the tenure with this epoch: `values` in the order of the schema, which goes
+    /// along when it is another one than before, and exemplars as JSON. `false` when the primary doesn't read: then
+    /// nothing was said.
+    #[must_use]
+    pub fn say_metrics(
+        &self,
+        epoch: Epoch,
+        scrape: Option<ScrapeId>,
+        schema: Option<String>,
+        values: &[f64],
+        exemplars: Option<&str>,
+    ) -> bool {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let snapshot =
+            snapshot::wire(0, sequence, now_ms(), values, exemplars.unwrap_or_default().as_bytes());
+        let schema = schema.map(|schema| {
+            (Parcel::Schema {}, Body { codec: Codec::Text, bytes: schema.into_bytes().into() })
+        });
+        let snapshot = (Parcel::Snapshot { scrape }, Body { codec: Codec::Bytes, bytes: snapshot.into() });
+        let said = schema.into_iter().chain([snapshot]);
+        let Some(voice) = self.voices.of(epoch) else {
+            said.for_each(|each| self.tell(Command::Parcel(epoch, Box::new(each))));
+            return true;
+        };
+        let mut frames = Vec::new();
+        for (parcel, body) in said {
+            // Their heads are short.
+            if let Ok(bytes) = parcel.to_bytes(epoch, &body) {
+                frames.extend_from_slice(&bytes);
+            }
+        }
+        voice.say(&frames)
+    }
+
+    /// Sends a parcel to the broker, in the tenure with this epoch.
+    pub fn say(&self, epoch: Epoch, parcel: Parcel, body: Body) {
+        self.tell(Command::Parcel(epoch, Box::new((parcel, body))));
     }
 
     /// Notes whether a debugger may hold the event loop.

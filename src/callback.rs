@@ -10,6 +10,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status};
 
 use crate::inbox::{Item, Letter, Notice};
+use crate::ipc::ask::{Ask, Question};
 use crate::ipc::frame::Codec;
 use crate::ipc::lane::LaneId;
 use crate::ipc::message::Final;
@@ -39,6 +40,29 @@ pub fn waker(wake: &Function<'_, (), ()>) -> Result<impl Fn() + Send + Sync + 's
 pub type FrameArgs = FnArgs<(u32, u32, Either<String, Buffer>)>;
 /// The function that gets it. It may not throw.
 pub type OnFrame<'a> = Function<'a, FrameArgs, ()>;
+
+/// What JavaScript gets of a question for its metrics: epoch, scrape, until when somebody waits.
+pub type AskArgs = FnArgs<(f64, f64, f64)>;
+/// Weak, as [`Wake`]. More than a broker has scrapes are never asked at once.
+type AskMetrics = ThreadsafeFunction<AskArgs, (), AskArgs, Status, false, true, 256>;
+
+/// Asks by calling `ask`, in a wake-up of its own.
+///
+/// # Errors
+/// When Node has no resources left for one.
+pub fn asker(ask: &Function<'_, AskArgs, ()>) -> Result<Ask> {
+    let ask: AskMetrics = ask
+        .build_threadsafe_function::<AskArgs>()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .max_queue_size::<256>()
+        .build()?;
+    Ok(Ask::new(move |Question { epoch, scrape, until }| {
+        let question = FnArgs::from((number(epoch.0), number(scrape.0), number(until)));
+        ask.call(question, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok
+    }))
+}
+
 /// What JavaScript gets of a notice: JSON, and the body of one that has a body.
 pub type NoticeArgs = FnArgs<(String, Option<Either<String, Buffer>>)>;
 

@@ -29,6 +29,7 @@ use napi::{Error, Result};
 use napi_derive::napi;
 
 use crate::admin::verdict::{Policy, Rules};
+use crate::ipc::ask::Ask;
 use crate::ipc::client::OnFrozen;
 use crate::ipc::frame::{Codec, Kind};
 use crate::ipc::lane::{ReadBy, Sent};
@@ -130,24 +131,30 @@ pub struct NativeAgent {
 #[expect(clippy::needless_pass_by_value, reason = "the binding hands values over")]
 #[expect(clippy::must_use_candidate, reason = "called from JavaScript alone")]
 impl NativeAgent {
-    /// Starts to join. `wake` is called on the event loop when there is something to take; `onFrame` with what arrives on
-    /// a lane that the event loop reads. Neither function may throw.
+    /// Starts to join. `wake` is called on the event loop when there is something to take, `ask` when somebody waits for
+    /// this process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop
+    /// reads. None of these functions may throw.
     ///
     /// # Errors
     /// When an option is none, or the operating system gives no thread.
     #[napi(
         constructor,
         catch_unwind,
-        ts_args_type = "options: NativeAgentOptions, wake: () => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void"
+        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void"
     )]
     pub fn new(
         env: Env,
         options: NativeAgentOptions,
         wake: Function<'_, (), ()>,
+        ask: Function<'_, callback::AskArgs, ()>,
         on_frame: callback::OnFrame<'_>,
     ) -> Result<Self> {
         let lanes = Polling::new(env, &options, &on_frame)?;
-        let options = agent::Options { read_by: lanes.read_by(), ..options.try_into()? };
+        let options = agent::Options {
+            read_by: lanes.read_by(),
+            ask: callback::asker(&ask)?,
+            ..options.try_into()?
+        };
         let agent =
             Arc::new(agent::Agent::start(options, Polling::sleep_clock(env), callback::waker(&wake)?)?);
         // A worker thread can end without closing its agent.
@@ -252,9 +259,28 @@ impl NativeAgent {
         }
         let parcel = parcel::Parcel::from_head(head.as_bytes())
             .map_err(|error| Error::from_reason(error.to_string()))?;
-        let said = Box::new((parcel, callback::body(body)));
-        self.agent.tell(Command::Parcel(Epoch(callback::count(epoch)), said));
+        self.agent.say(Epoch(callback::count(epoch)), parcel, callback::body(body));
         Ok(())
+    }
+
+    /// Says this process's metrics of now to the broker, in the tenure with this epoch: `values` in the order of `schema`,
+    /// which goes along when it is another one than before. `scrape` is the one that asks, 0 if none does; `exemplars` are
+    /// JSON. Returns `false` when the primary doesn't read what it was told before: then nothing was said.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "epoch: number, scrape: number, schema: string | undefined, values: Float64Array, exemplars: string | undefined"
+    )]
+    pub fn say_metrics(
+        &self,
+        epoch: f64,
+        scrape: f64,
+        schema: Option<String>,
+        values: &[f64],
+        exemplars: Option<String>,
+    ) -> bool {
+        let scrape = (scrape > 0.0).then(|| parcel::ScrapeId(callback::count(scrape)));
+        let epoch = Epoch(callback::count(epoch));
+        self.agent.say_metrics(epoch, scrape, schema, values, exemplars.as_deref())
     }
 
     /// This process's own start-up has finished; if it is primary, what it takes over is taken over as well.
@@ -361,6 +387,7 @@ impl TryFrom<NativeAgentOptions> for agent::Options {
             on_frozen: if options.kill_frozen { OnFrozen::Kill } else { OnFrozen::Wait },
             metrics_grace: Duration::from_millis(u64::from(options.metrics_grace)),
             admin,
+            ask: Ask::default(),
             speaks,
             read_by: ReadBy::Thread,
         })

@@ -45,8 +45,8 @@ impl Member {
     }
 
     fn scrape(&self, epoch: Epoch, request: u32, timeout_ms: u32) {
-        let (open_metrics, members_apart, max_quantiles) = (false, false, false);
-        let parcel = Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles };
+        let (open_metrics, members_apart, max_quantiles, told) = (false, false, false, false);
+        let parcel = Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, told };
         self.say(epoch, parcel, &[]);
     }
 

@@ -14,12 +14,14 @@ use tracing::warn;
 
 use crate::error::{AgentError, Result};
 use crate::inbox::{Inbox, Letter, Notice};
+use crate::ipc::ask::{Ask, Question, Shortcuts};
 use crate::ipc::connection::{Connection, Incoming};
 use crate::ipc::deaths::Known;
 use crate::ipc::frame::{Frame, Kind};
 use crate::ipc::lane::{self, LaneContext, OpenLane, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::parcel::{Body, Parcel};
+use crate::ipc::voice::Voice;
 use crate::role::{Epoch, MemberId};
 use crate::time::{millis, now_ms};
 use crate::watch::silence::Silence;
@@ -159,11 +161,14 @@ impl Following {
         self,
         context: &LaneContext,
         manners: Manners,
+        shortcuts: &Shortcuts,
         said: &mut mpsc::UnboundedReceiver<Say>,
         account: &mut Account,
     ) -> Result<()> {
         let Self { epoch, id, primary, mut control, calls, max_payload, protocol, beat, .. } = self;
         let inbox = Arc::clone(&context.inbox);
+        let voice = Arc::new(Voice::new(epoch, &control)?);
+        let _entered = shortcuts.voices.enter(&voice);
         inbox.tell(Notice::Following { epoch, id, primary: primary.clone(), max_payload });
         let peer = Peer { calls_us: false, id: primary.id, max_payload, protocol };
         let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, context)?;
@@ -173,9 +178,20 @@ impl Following {
         let Account { written, taken, known } = account;
         let known = RefCell::new(known);
         let (incoming, outward) = control.halves();
-        let hearing = Hearing { inbox: &inbox, primary: &primary, epoch, manners, taken, known: &known };
+        let ask = &shortcuts.ask;
+        let hearing = Hearing { inbox: &inbox, ask, primary: &primary, epoch, manners, taken, known: &known };
         let max_lag = manners.limits.max_lag;
-        let talking = Talking { inbox: &inbox, epoch, id, outward, beat, max_lag, written, known: &known };
+        let talking = Talking {
+            inbox: &inbox,
+            voice: &voice,
+            epoch,
+            id,
+            outward,
+            beat,
+            max_lag,
+            written,
+            known: &known,
+        };
         let control = async {
             let mut hearing = std::pin::pin!(hearing.run(incoming));
             tokio::select! {
@@ -210,6 +226,7 @@ impl Following {
 /// What a follower hears on the control lane, and what it makes of hearing nothing.
 struct Hearing<'a> {
     inbox: &'a Inbox,
+    ask: &'a Ask,
     primary: &'a MemberInfo,
     epoch: Epoch,
     manners: Manners,
@@ -274,6 +291,10 @@ impl Hearing<'_> {
     fn understand(&mut self, frame: Frame) -> Result<()> {
         if frame.kind == Kind::Parcel {
             let (parcel, body) = Parcel::from_frame(frame)?;
+            if let Parcel::Collect { scrape, until } = parcel {
+                self.ask.ask(Question { epoch: self.epoch, scrape, until }, self.inbox);
+                return Ok(());
+            }
             self.inbox.post(Letter { expires: expiry(&parcel), ..Letter::of(parcel, body) });
             return Ok(());
         }
@@ -311,7 +332,7 @@ impl Hearing<'_> {
 /// When nobody waits for a parcel any more.
 fn expiry(parcel: &Parcel) -> Option<u64> {
     match parcel {
-        Parcel::Ask { until, .. } | Parcel::Collect { until, .. } => Some(*until),
+        Parcel::Ask { until, .. } => Some(*until),
         _ => None,
     }
 }

@@ -100,6 +100,17 @@ impl Connection {
         self.reader.set_limit(max_payload.saturating_add(CONTROL_LIMIT));
     }
 
+    /// The socket once more, for another thread: it stays open until that one is closed as well.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    #[cfg(unix)]
+    pub fn descriptor(&self) -> Result<std::os::fd::OwnedFd> {
+        use std::os::fd::AsFd;
+        let Stream::UdSocket(socket) = &self.stream;
+        Ok(socket.as_fd().try_clone_to_owned()?)
+    }
+
     /// Both directions, to be used at the same time: who writes must go on reading, or two ends that have much to say
     /// wait for each other.
     pub fn halves(&mut self) -> (Incoming<'_>, Outward<'_>) {

@@ -22,6 +22,7 @@
 //! When a primary dies, each lane is read to its end before JavaScript hears that it is closed, so a reply that was
 //! already sent still counts.
 
+pub mod ask;
 pub mod broker;
 pub mod client;
 pub mod connection;
@@ -33,3 +34,4 @@ pub mod lane;
 pub mod message;
 pub mod outbox;
 pub mod parcel;
+pub mod voice;

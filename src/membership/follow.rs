@@ -39,7 +39,9 @@ impl Membership {
         // It may have changed since the hello; saying it again does no harm.
         let _ = say.send(Say::State(self.me.state));
         let context = self.context.clone();
-        let mut followed = std::pin::pin!(following.follow(&context, self.manners, &mut said, account));
+        let shortcuts = self.shortcuts.clone();
+        let following = following.follow(&context, self.manners, &shortcuts, &mut said, account);
+        let mut followed = std::pin::pin!(following);
         loop {
             tokio::select! {
                 // First: what there is to say is said before a command to leave is heard.

@@ -78,7 +78,7 @@ impl Membership {
         let listener = connection::listen(&socket_path(&self.folder))?;
         let legacy = std::mem::take(&mut self.legacy);
         let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners, legacy);
-        broker.keep_metrics(&self.folder, self.metrics_grace);
+        broker.keep_metrics(&self.folder, self.metrics_grace, self.shortcuts.ask.clone());
         let broker = Arc::new(broker);
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
         self.tell_elected(Notice::Elected { epoch, id: broker.id() }, untaken.clone());

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::admin::Admin;
 use crate::inbox::{Inbox, Notice};
+use crate::ipc::ask::Shortcuts;
 use crate::ipc::client::{Following, Manners};
 use crate::ipc::deaths::Legacy;
 use crate::ipc::lane::LaneContext;
@@ -83,6 +84,8 @@ pub struct Membership {
     pub metrics_grace: Duration,
     /// What is answered over HTTP while we lead, if anything is.
     pub admin: Option<Arc<Admin>>,
+    /// Past the inbox.
+    pub shortcuts: Shortcuts,
     /// Where lanes and notices go.
     pub context: LaneContext,
     /// What is known of the tenure before.

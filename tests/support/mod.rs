@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use process_agent::agent::{Agent, Options};
 use process_agent::inbox::{Item, Notice};
+use process_agent::ipc::ask::Ask;
 use process_agent::ipc::client::OnFrozen;
 use process_agent::ipc::frame::{Codec, Kind};
 use process_agent::ipc::lane::{ReadBy, Sent};
@@ -50,6 +51,7 @@ pub fn options(runtime_dir: &Path) -> Options {
         forget_dead: Duration::from_secs(60),
         metrics_grace: Duration::from_secs(1),
         admin: None,
+        ask: Ask::default(),
         on_frozen: OnFrozen::Wait,
         speaks: Speaks::default(),
         read_by: ReadBy::Thread,

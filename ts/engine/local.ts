@@ -126,9 +126,10 @@ export class LocalEngine implements Engine {
         protocols,
       },
       this.#takeSoon,
+      (epoch, scrape, until) => this.#metrics.answer(epoch, scrape, until),
       this.#onFrame,
     );
-    this.#metrics = new EngineMetrics(config, host, () => this.#outgoing.count, why, hold);
+    this.#metrics = new EngineMetrics(config, host, this.#agent, () => this.#outgoing.count, why, hold);
     this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
     sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
@@ -370,7 +371,7 @@ export class LocalEngine implements Engine {
     if (this.#closed && !HEEDED_WHEN_CLOSED.has(notice.type)) {
       if (notice.type === 'following') {
         // The last that it has to say.
-        this.#metrics.join(this.#senderFor(notice.epoch), notice.maxPayload);
+        this.#metrics.join(notice.epoch, this.#senderFor(notice.epoch), notice.maxPayload);
       }
       return;
     }
@@ -473,7 +474,7 @@ export class LocalEngine implements Engine {
   #joinRequests(epoch: number, maxPayload: number): void {
     this.#answers.maxPayloadOfPrimary = maxPayload;
     this.#requests.join(this.#senderFor(epoch), maxPayload);
-    this.#metrics.join(this.#senderFor(epoch), maxPayload);
+    this.#metrics.join(epoch, this.#senderFor(epoch), maxPayload);
   }
 
   #enter(id: number): void {

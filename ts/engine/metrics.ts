@@ -6,22 +6,25 @@ import type { Encoded } from '../codec';
 import type { ResolvedConfig } from '../config';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 
-import { type Collected, Collector, HEADER_BYTES } from '../metrics/collector';
+import { type Collected, Collector } from '../metrics/collector';
 import { OwnMetrics } from '../metrics/own';
 import { closedError } from './call-errors';
+import type { NativeAgent } from '../native';
 import type { EngineHost, ScrapeOptions } from './engine';
 import type { IncomingParcel, OutgoingParcel } from './notice';
 import type { SendParcel } from './requests';
 
-/** 'PAS1', as `src/metrics/snapshot.rs` has it. */
-const MAGIC = 0x50415331;
+/** Before a snapshot's numbers, as `src/metrics/snapshot.rs` has it. */
+const HEADER_BYTES = 32;
 /** How long (ms) a process that is closed waits for a primary that it can tell its last numbers. */
 const LAST_JOIN = 250;
 /** Texts of problems are remembered up to so many, each told once. */
 const MAX_TOLD = 1_000;
 
+type ScrapeParcel = OutgoingParcel & { type: 'scrape' };
+
 interface Scrape {
-  readonly parcel: OutgoingParcel;
+  readonly parcel: ScrapeParcel;
   resolve(text: string): void;
   reject(error: unknown): void;
   readonly timer: NodeJS.Timeout;
@@ -34,11 +37,13 @@ export class EngineMetrics {
   readonly #scrapes = new Map<number, Scrape>();
   readonly #told = new Set<string>();
   #last = 0;
-  #sequence = 0;
   /** What was said last, to say nothing when nothing has changed. */
   #said: Float64Array | undefined;
   #send: SendParcel | undefined;
+  #epoch = 0;
   #limit = 0;
+  /** Asked by the broker of a tenure of which this process has not heard yet. */
+  #asked: { epoch: number; scrape: number } | undefined;
   #hasJoined = false;
   #whenJoined: (() => void) | undefined;
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
@@ -47,6 +52,7 @@ export class EngineMetrics {
   constructor(
     private readonly config: ResolvedConfig,
     private readonly host: EngineHost,
+    private readonly agent: Pick<NativeAgent, 'sayMetrics'>,
     pendingCalls: () => number,
     private readonly whyWaiting: () => string,
     /** A pending scrape keeps the process alive. */
@@ -61,23 +67,35 @@ export class EngineMetrics {
   }
 
   /** A tenure has begun: its broker knows nothing of this process yet, and takes so many bytes at once. */
-  join(send: SendParcel, maxPayload: number): void {
+  join(epoch: number, send: SendParcel, maxPayload: number): void {
+    this.#epoch = epoch;
     this.#send = send;
     this.#hasJoined = true;
     this.#whenJoined?.();
     this.#limit = maxPayload;
     this.#collector.forget();
     this.#said = undefined;
-    this.#push();
+    this.#say(this.#asked?.epoch === epoch ? this.#asked.scrape : undefined);
+    this.#asked = undefined;
     for (const { parcel } of this.#scrapes.values()) {
-      send(parcel, '');
+      this.#ask(parcel, send);
     }
   }
 
   /** The tenure has ended. Scrapes that wait are made again in the next one. */
   leave(): void {
     this.#send = undefined;
+    this.#epoch = 0;
     this.#frozen = undefined;
+  }
+
+  /** The broker of that tenure asks, in a wake-up of its own: the numbers of now are said before it ends. */
+  answer(epoch: number, scrape: number, until: number): void {
+    if (epoch !== this.#epoch) {
+      this.#asked = { epoch, scrape };
+    } else if (!this.#closed && Date.now() < until) {
+      this.#say(scrape);
+    }
   }
 
   freeze(why: (what: string, outcome: CallOutcome) => ProcessAgentError): void {
@@ -117,13 +135,14 @@ export class EngineMetrics {
     }
     this.#last = this.#last === 2 ** 32 - 1 ? 1 : this.#last + 1;
     const request = this.#last;
-    const parcel: OutgoingParcel = {
+    const parcel: ScrapeParcel = {
       type: 'scrape',
       request,
       timeoutMs: options.timeout,
       openMetrics: options.format === 'openmetrics',
       membersApart: options.memberLabel,
       maxQuantiles: this.config.metrics.quantiles === 'max',
+      told: false,
     };
     return new Promise<string>((resolve, reject) => {
       const most = this.config.readyTimeout + options.timeout;
@@ -135,8 +154,16 @@ export class EngineMetrics {
         this.keepAlive(true);
       }
       this.#scrapes.set(request, { parcel, resolve, reject, timer });
-      this.#send?.(parcel, '');
+      if (this.#send) {
+        this.#ask(parcel, this.#send);
+      }
     });
+  }
+
+  /** What this process has to tell goes along, if that is there at once. */
+  #ask(parcel: ScrapeParcel, send: SendParcel): void {
+    const told = this.#say(0);
+    send(told === true ? { ...parcel, told } : parcel, '');
   }
 
   /** What has changed since the last time is said. */
@@ -175,60 +202,56 @@ export class EngineMetrics {
     }
   }
 
-  /** Never fails. At once, unless some metric has to be waited for. */
-  #say(scrape?: number): Promise<void> | undefined {
+  /**
+   * Says the numbers of now: for a scrape, for none in particular (0), or only if they are news. Never fails. Whether they
+   * were said, at once, unless some metric has to be waited for.
+   */
+  #say(scrape?: number): Promise<void> | boolean {
     try {
       const collected = this.#collector.collect();
-      if (collected instanceof Promise) {
-        return collected.then(
-          later => this.#tell(later, scrape),
-          error => this.#fail(error),
-        );
+      if (!(collected instanceof Promise)) {
+        return this.#tell(collected, scrape);
       }
-      this.#tell(collected, scrape);
+      return collected.then(later => void this.#tell(later, scrape)).catch(error => this.#fail(error));
     } catch (error) {
       this.#fail(error);
+      return false;
     }
-    return undefined;
   }
 
-  #tell(collected: Collected, scrape: number | undefined): void {
-    this.#warn(collected.problems);
-    if (!this.#send || (scrape === undefined && !this.#isNews(collected))) {
-      return;
+  #tell({ schema, values, exemplars, problems }: Collected, scrape: number | undefined): boolean {
+    this.#warn(problems);
+    if (!this.#send || (scrape === undefined && !this.#isNews(schema, values))) {
+      return false;
     }
-    this.#said = collected.values;
-    const { schema } = collected;
-    const snapshot = this.#wire(collected);
-    if (Math.max(snapshot.length, schema === undefined ? 0 : Buffer.byteLength(schema)) > this.#limit) {
+    const examples = exemplars.length > 0 ? JSON.stringify(exemplars) : undefined;
+    if (this.#isTooLarge(schema, values, examples)) {
       this.#warn([
         'its own metrics are larger than what the primary takes (processAgent.maxPayload): they are missing',
       ]);
-      return;
+      return false;
     }
-    if (schema !== undefined) {
-      this.#send({ type: 'schema' }, schema);
+    const isSaid = this.agent.sayMetrics(this.#epoch, scrape ?? 0, schema, values, examples);
+    if (isSaid) {
+      this.#said = values;
+    } else {
+      // The primary does not read. What it has not been told, it is told when it does.
+      this.#collector.forget();
     }
-    this.#send({ type: 'snapshot', scrape }, snapshot);
+    return isSaid;
   }
 
   #fail(error: unknown): void {
     this.host.logger.error('[process-agent] the metrics of this process could not be told', error);
   }
 
-  #isNews({ schema, values }: Collected): boolean {
+  #isNews(schema: string | undefined, values: Float64Array): boolean {
     return schema !== undefined || !this.#said || !isSame(this.#said, values);
   }
 
-  #wire({ values, exemplars }: Collected): Buffer {
-    const head = new DataView(values.buffer, 0, HEADER_BYTES);
-    head.setUint32(0, MAGIC);
-    head.setUint32(4, values.length, true);
-    // 8: the schema's id, which the broker knows.
-    head.setFloat64(16, ++this.#sequence, true);
-    head.setFloat64(24, Date.now(), true);
-    const bytes = Buffer.from(values.buffer);
-    return exemplars.length > 0 ? Buffer.concat([bytes, Buffer.from(JSON.stringify(exemplars))]) : bytes;
+  #isTooLarge(schema: string | undefined, values: Float64Array, exemplars = ''): boolean {
+    const snapshot = HEADER_BYTES + values.byteLength + Buffer.byteLength(exemplars);
+    return Math.max(snapshot, schema === undefined ? 0 : Buffer.byteLength(schema)) > this.#limit;
   }
 
   #settle(parcel: IncomingParcel & { type: 'scraped' }, text: Encoded): void {

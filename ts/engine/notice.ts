@@ -56,8 +56,6 @@ export type OutgoingParcel =
   | { type: 'gather'; request: number; name: string; timeoutMs: number; carrier?: Carrier }
   | { type: 'publish'; request: number; topic: string }
   | { type: 'answer'; gather: number; status: number }
-  | { type: 'schema' }
-  | { type: 'snapshot'; scrape?: number }
   | {
       type: 'scrape';
       request: number;
@@ -65,4 +63,6 @@ export type OutgoingParcel =
       openMetrics: boolean;
       membersApart: boolean;
       maxQuantiles: boolean;
+      /** It has just said its own numbers. */
+      told: boolean;
     };

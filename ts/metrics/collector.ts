@@ -22,14 +22,12 @@ export interface CollectorOptions {
 export interface Collected {
   /** `{"families":[…]}`, if it is another one than that of the last snapshot, or was asked for. */
   readonly schema: string | undefined;
-  /** One for each series of the schema. Its buffer has `HEADER_BYTES` before them, free for whoever sends it. */
+  /** One for each series of the schema. */
   readonly values: Float64Array;
   readonly exemplars: Exemplar[];
   /** Sentences, each told once in a collector's life. */
   readonly problems: string[];
 }
-
-export const HEADER_BYTES = 32;
 
 /** More are refused by the Rust side. */
 const MAX_SERIES = 100_000;
@@ -187,7 +185,7 @@ export class Collector {
   #read(sources: MetricSource[]): Collected {
     const changed = this.#assemble(sources);
     const columns = this.#told.reduce((sum, { family }) => sum + (family?.columns ?? 0), 0);
-    const values = new Float64Array(new ArrayBuffer(HEADER_BYTES + columns * 8), HEADER_BYTES);
+    const values = new Float64Array(columns);
     const exemplars = new Exemplars();
     let at = 0;
     for (const source of this.#told) {

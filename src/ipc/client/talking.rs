@@ -13,6 +13,7 @@ use crate::inbox::{Inbox, Notice};
 use crate::ipc::connection::Outward;
 use crate::ipc::deaths::Known;
 use crate::ipc::message::{MemberState, Message};
+use crate::ipc::voice::Voice;
 use crate::role::{Epoch, MemberId};
 use crate::time::millis;
 use crate::watch::lag::{Lag, Verdict};
@@ -20,6 +21,7 @@ use crate::watch::lag::{Lag, Verdict};
 /// See the module.
 pub(super) struct Talking<'a> {
     pub(super) inbox: &'a Inbox,
+    pub(super) voice: &'a Voice,
     pub(super) epoch: Epoch,
     pub(super) id: MemberId,
     pub(super) outward: Outward<'a>,
@@ -47,6 +49,7 @@ impl Talking<'_> {
                     }
                     None => return Ok(()),
                 },
+                () = self.voice.has_more() => self.write(&[]).await?,
                 _ = beat.tick() => self.say_lag(&lag).await?,
                 () = tokio::time::sleep_until(lag.next_look().into()) => self.look(&mut lag).await?,
             }
@@ -83,7 +86,7 @@ impl Talking<'_> {
             }
             Say::Parcel(of, said) if of == epoch => {
                 let (parcel, body) = *said;
-                self.outward.send(&parcel.to_bytes(epoch, &body)?).await?;
+                self.write(&parcel.to_bytes(epoch, &body)?).await?;
                 *self.written += u64::from(parcel.is_request());
                 Ok(())
             }
@@ -107,6 +110,10 @@ impl Talking<'_> {
     }
 
     async fn send(&self, message: &Message) -> Result<()> {
-        self.outward.send(&message.to_bytes(self.epoch)).await
+        self.write(&message.to_bytes(self.epoch)).await
+    }
+
+    async fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.voice.write(self.outward, bytes).await
     }
 }

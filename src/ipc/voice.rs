@@ -1,0 +1,148 @@
+//! What a follower says to its primary, from two threads: its Rust thread has most of it, and the JavaScript thread
+//! says what must not wait for another thread to be woken: the metrics, which a scrape asks of all members at once.
+//!
+//! Frames stay whole and in order: what the JavaScript thread can't write at once waits here, and is written before
+//! whatever the Rust thread says next.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::error::Result;
+use crate::ipc::connection::{Connection, Outward};
+use crate::role::Epoch;
+
+/// With more than this, the primary does not read: nothing more is said from the JavaScript thread.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// One tenure's.
+#[derive(Debug)]
+pub struct Voice {
+    epoch: Epoch,
+    state: Mutex<State>,
+    has_more: Notify,
+    #[cfg(unix)]
+    direct: std::os::fd::OwnedFd,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The Rust thread writes, or has failed to: then nobody does any more.
+    writing: bool,
+    /// What comes after what is being written.
+    waiting: Vec<u8>,
+}
+
+impl Voice {
+    /// Of a connection, whose outward half says everything through [`Self::write`] from now on.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn new(epoch: Epoch, connection: &Connection) -> Result<Self> {
+        #[cfg(not(unix))]
+        let _ = connection;
+        Ok(Self {
+            epoch,
+            state: Mutex::default(),
+            has_more: Notify::new(),
+            #[cfg(unix)]
+            direct: connection.descriptor()?,
+        })
+    }
+
+    /// Says whole frames, from any thread, without waiting. `false` when the primary has not read what was said before:
+    /// then nothing of it is said.
+    pub fn say(&self, frames: &[u8]) -> bool {
+        let mut state = self.state();
+        if state.waiting.len() > MOST {
+            return false;
+        }
+        let written = if state.writing || !state.waiting.is_empty() { 0 } else { self.write_now(frames) };
+        if written < frames.len() {
+            state.waiting.extend_from_slice(&frames[written..]);
+            self.has_more.notify_one();
+        }
+        true
+    }
+
+    /// Waits until [`Self::say`] has left something to [`Self::write`].
+    pub async fn has_more(&self) {
+        self.has_more.notified().await;
+    }
+
+    /// Writes what waits, and then `frames`: the Rust thread's part.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn write(&self, outward: Outward<'_>, frames: &[u8]) -> Result<()> {
+        let waiting = {
+            let mut state = self.state();
+            state.writing = true;
+            std::mem::take(&mut state.waiting)
+        };
+        if !waiting.is_empty() {
+            outward.send(&waiting).await?;
+        }
+        outward.send(frames).await?;
+        let mut state = self.state();
+        state.writing = false;
+        if !state.waiting.is_empty() {
+            self.has_more.notify_one();
+        }
+        Ok(())
+    }
+
+    /// An error is not reported here: who reads meets it, after what the primary had said before.
+    #[cfg(unix)]
+    fn write_now(&self, frames: &[u8]) -> usize {
+        use rustix::net::SendFlags;
+        #[cfg(target_os = "linux")]
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        // Node ignores SIGPIPE where the flag is missing.
+        #[cfg(not(target_os = "linux"))]
+        let flags = SendFlags::DONTWAIT;
+        rustix::net::send(&self.direct, frames, flags).unwrap_or(0)
+    }
+
+    #[cfg(not(unix))]
+    fn write_now(&self, _frames: &[u8]) -> usize {
+        0
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the JavaScript thread finds the voice of the tenure, if this process follows.
+#[derive(Clone, Debug, Default)]
+pub struct Voices(Arc<Mutex<Option<Arc<Voice>>>>);
+
+impl Voices {
+    /// The voice of that tenure.
+    #[must_use]
+    pub fn of(&self, epoch: Epoch) -> Option<Arc<Voice>> {
+        self.lock().clone().filter(|voice| voice.epoch == epoch)
+    }
+
+    /// `voice` is found until what is returned is dropped.
+    #[must_use]
+    pub fn enter(&self, voice: &Arc<Voice>) -> Entered {
+        *self.lock() = Some(Arc::clone(voice));
+        Entered(self.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Voice>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Voices::enter`].
+#[derive(Debug)]
+pub struct Entered(Voices);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
+}
