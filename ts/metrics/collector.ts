@@ -5,10 +5,10 @@
  */
 import { type Exemplar, Exemplars } from './exemplars';
 import type { Aggregator, Family } from './family';
-import { isLabelName, type LabelTexts, sameLabels, textsOf } from './labels';
-import { type Context, MetricSource } from './metric-source';
-import { Problems, reasonOf } from './problems';
-import { isMetric, isRegistry, type Metric, type Registry, speaksOpenMetrics } from './registry-types';
+import type { MetricSource } from './metric-source';
+import { Problems } from './problems';
+import type { Registry } from './registry-types';
+import { Walk } from './walk';
 
 export interface CollectorOptions {
   /** How the values of several members become one, by the metric's name: goes before the metric's own `aggregator`. */
@@ -34,21 +34,23 @@ const MAX_SERIES = 100_000;
 const MAX_FAMILIES = 10_000;
 
 export class Collector {
-  readonly #registries: () => readonly Registry[];
-  readonly #options: Required<CollectorOptions>;
+  readonly #timeout: number;
   readonly #problems = new Problems();
-  readonly #contexts = new WeakMap<Registry, Context & { all: LabelTexts }>();
-  readonly #sources = new WeakMap<Metric, MetricSource>();
+  readonly #walk: Walk;
   #schema: string | undefined;
   /** The families of the last snapshot: of all sources, and of those that are told. */
   #families: (Family | undefined)[] = [];
   #told: readonly MetricSource[] = [];
+  /** The sources of which those were chosen, and how many numbers they have. */
+  #assembled: readonly MetricSource[] | undefined;
+  #columns = 0;
   #underWay: Promise<Collected> | undefined;
   #forgotten = true;
 
   constructor(registries: () => readonly Registry[], options: CollectorOptions = {}) {
-    this.#registries = registries;
-    this.#options = { aggregators: {}, quantiles: false, timeout: 500, ...options };
+    const { aggregators = {}, quantiles = false, timeout = 500 } = options;
+    this.#timeout = timeout;
+    this.#walk = new Walk(registries, { aggregators, quantiles, problems: this.#problems });
   }
 
   /** Never fails. At once, unless something has to be waited for; while one is being taken, it is everybody's. */
@@ -56,7 +58,7 @@ export class Collector {
     if (this.#underWay) {
       return this.#underWay;
     }
-    const sources = this.#walk();
+    const sources = this.#walk.sources();
     const taken = this.#take(sources, sources);
     if (taken instanceof Promise) {
       this.#underWay = taken.finally(() => {
@@ -72,7 +74,7 @@ export class Collector {
     this.#forgotten = true;
   }
 
-  #take(sources: MetricSource[], asked: MetricSource[]): Collected | Promise<Collected> {
+  #take(sources: readonly MetricSource[], asked: readonly MetricSource[]): Collected | Promise<Collected> {
     if (asked.length === 0) {
       // Nothing has been awaited since they were looked at: the numbers are of one moment.
       return this.#read(sources);
@@ -83,82 +85,27 @@ export class Collector {
         sources,
         asked.filter(source => !source.prepare()),
       );
-    return waits ? waits.then(goOn) : goOn();
+    return waits ? waits.then(goOn) : (this.#readAgain(sources) ?? goOn());
   }
 
-  /** The metrics of all registries, each once. */
-  #walk(): MetricSource[] {
-    const sources = new Set<MetricSource>();
-    for (const registry of this.#list()) {
-      try {
-        const context = this.#contextOf(registry);
-        for (const metric of registry.getMetricsAsArray()) {
-          this.#sourceOf(metric as Metric, context, sources);
-        }
-      } catch (error) {
-        this.#problems.add('registry', `a registry is left out: ${reasonOf(error)}`);
+  /** As the last time, if these are the same sources with the same series: in one go. */
+  #readAgain(sources: readonly MetricSource[]): Collected | undefined {
+    if (sources !== this.#assembled) {
+      return undefined;
+    }
+    const values = new Float64Array(this.#columns);
+    let at = 0;
+    for (const source of this.#told) {
+      if (!source.reread(values, at)) {
+        return undefined;
       }
+      at += (source.family as Family).columns;
     }
-    return [...sources];
-  }
-
-  #list(): Registry[] {
-    try {
-      return this.#registries().filter(registry => {
-        if (!isRegistry(registry)) {
-          this.#problems.add('no registry', 'what was given as a registry is none of prom-client: it is left out');
-          return false;
-        }
-        return true;
-      });
-    } catch (error) {
-      this.#problems.add('registries', `there is no list of registries: ${reasonOf(error)}`);
-      return [];
-    }
-  }
-
-  #sourceOf(metric: Metric, context: Context, sources: Set<MetricSource>): void {
-    try {
-      let source = this.#sources.get(metric);
-      if (source && sources.has(source)) {
-        return;
-      }
-      if (!source?.fits(context)) {
-        if (!isMetric(metric)) {
-          throw new TypeError('it has no name or no get()');
-        }
-        source = new MetricSource(metric, context);
-        this.#sources.set(metric, source);
-      }
-      sources.add(source);
-    } catch (error) {
-      this.#problems.add(`metric ${metric?.name}`, `the metric ${metric?.name} is left out: ${reasonOf(error)}`);
-    }
-  }
-
-  #contextOf(registry: Registry): Context {
-    const labels = (registry._defaultLabels ?? {}) as Record<string, unknown>;
-    const openMetrics = speaksOpenMetrics(registry);
-    let context = this.#contexts.get(registry);
-    if (context?.openMetrics !== openMetrics || !sameLabels(context.all, labels)) {
-      const all = textsOf(labels);
-      const defaults = all.filter((_, i) => this.#isFit(all[i - (i % 2)]));
-      context = { all, defaults, openMetrics, problems: this.#problems, ...this.#options };
-      this.#contexts.set(registry, context);
-    }
-    return context;
-  }
-
-  #isFit(label: string): boolean {
-    if (!isLabelName(label)) {
-      this.#problems.add(`label ${label}`, `the default label ${label} is left out: it is no label name`);
-      return false;
-    }
-    return true;
+    return this.#collected(values, false);
   }
 
   /** Runs the callbacks of metrics. The promise, if there must be one, waits for them within bounds. */
-  #refresh(sources: MetricSource[]): Promise<void> | undefined {
+  #refresh(sources: readonly MetricSource[]): Promise<void> | undefined {
     const work: Promise<void>[] = [];
     for (const source of sources) {
       const promise = source.refresh();
@@ -169,8 +116,8 @@ export class Collector {
     return work.length > 0 ? this.#wait(work, sources) : undefined;
   }
 
-  async #wait(work: Promise<void>[], sources: MetricSource[]): Promise<void> {
-    const { timeout } = this.#options;
+  async #wait(work: Promise<void>[], sources: readonly MetricSource[]): Promise<void> {
+    const timeout = this.#timeout;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>(resolve => {
       timer = setTimeout(resolve, timeout).unref();
@@ -182,14 +129,24 @@ export class Collector {
     }
   }
 
-  #read(sources: MetricSource[]): Collected {
+  #read(sources: readonly MetricSource[]): Collected {
     const changed = this.#assemble(sources);
-    const columns = this.#told.reduce((sum, { family }) => sum + (family?.columns ?? 0), 0);
-    const values = new Float64Array(columns);
+    this.#assembled = sources;
+    this.#columns = this.#told.reduce((sum, { family }) => sum + (family?.columns ?? 0), 0);
+    const values = new Float64Array(this.#columns);
+    let at = 0;
+    for (const source of this.#told) {
+      source.write(values, at);
+      at += source.family?.columns ?? 0;
+    }
+    return this.#collected(values, changed);
+  }
+
+  #collected(values: Float64Array, changed: boolean): Collected {
     const exemplars = new Exemplars();
     let at = 0;
     for (const source of this.#told) {
-      source.write(values, at, exemplars);
+      source.exemplars(at, exemplars);
       at += source.family?.columns ?? 0;
     }
     if (exemplars.dropped > 0) {
@@ -201,7 +158,7 @@ export class Collector {
   }
 
   /** Decides which families are told. True when that makes another schema. */
-  #assemble(sources: MetricSource[]): boolean {
+  #assemble(sources: readonly MetricSource[]): boolean {
     const families = this.#families;
     if (families.length === sources.length && sources.every((source, i) => source.family === families[i])) {
       return false;

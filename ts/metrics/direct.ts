@@ -4,14 +4,16 @@
  */
 import type { Exemplars } from './exemplars';
 import { type LabelTexts, labelsJson, labelsKey, sameLabels, textsOf, Unfit, withDefaults } from './labels';
-import type { Entry, Metric, Observations } from './registry-types';
+import type { Entry, Labels, Metric, Observations } from './registry-types';
 
 export abstract class DirectReader {
   /** The labels that each entry had when it was described, without the registry's. */
   #labels: LabelTexts[] = [];
-  /** The objects that said so, or the same in other words. */
-  #said: Entry['labels'][] = [];
+  /** The keys under which a hash map has had them. */
+  #keys: readonly string[] = [];
+  /** What was looked at last, and what of it was described, or is the same. */
   #known: readonly Entry[] = [];
+  #described: readonly Entry[] = [];
 
   protected constructor(
     protected readonly metric: Metric,
@@ -27,18 +29,35 @@ export abstract class DirectReader {
   look(): boolean {
     const entries = this.entries();
     this.#known = entries;
-    if (entries.length !== this.#labels.length) {
+    const isSame = entries.length === this.#described.length && this.#areDescribed(entries);
+    if (isSame) {
+      this.#described = entries;
+    }
+    return isSame;
+  }
+
+  /** An entry keeps its labels; but a gauge gets a new one each time it is set, in 14 and 15. */
+  #areDescribed(entries: readonly Entry[]): boolean {
+    const described = this.#described;
+    const isSame = this.#hasSameKeys() ? hasAsMany : sameLabels;
+    for (let i = 0; i < entries.length; i++) {
+      if (entries[i] !== described[i] && !isSame(this.#labels[i], entries[i].labels)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** A hash map's key has the texts of all labels in it. To compare those would take most of a snapshot's time. */
+  #hasSameKeys(): boolean {
+    const known = this.#keys;
+    if (!this.metric.hashMap) {
       return false;
     }
-    const said = this.#said;
-    for (let i = 0; i < entries.length; i++) {
-      const { labels } = entries[i];
-      // prom-client never changes such an object; a gauge gets a new one each time it is set, in 14 and 15.
-      if (labels !== said[i]) {
-        if (!sameLabels(this.#labels[i], labels)) {
-          return false;
-        }
-        said[i] = labels;
+    const keys = Object.keys(this.metric.hashMap);
+    for (let i = 0; i < keys.length; i++) {
+      if (keys[i] !== known[i]) {
+        return false;
       }
     }
     return true;
@@ -57,17 +76,14 @@ export abstract class DirectReader {
       this.series(labelsJson(texts), series);
     }
     this.#labels = labels;
-    this.#said = this.#known.map(entry => entry.labels);
+    this.#keys = Object.keys(this.metric.hashMap ?? {});
+    this.#described = this.#known;
     return series;
   }
 
   /** Puts the numbers of what was looked at into `values`. */
-  write(values: Float64Array): void {
-    const known = this.#known;
-    const { width } = this;
-    for (let i = 0; i < known.length; i++) {
-      this.numbers(known[i], values, i * width);
-    }
+  write(values: Float64Array, at: number): void {
+    this.numbers(this.#known, values, at);
   }
 
   exemplars(at: number, exemplars: Exemplars): void {
@@ -77,13 +93,18 @@ export abstract class DirectReader {
   }
 
   protected abstract series(labels: string, series: string[]): void;
-  protected abstract numbers(entry: Entry, values: Float64Array, at: number): void;
+  protected abstract numbers(entries: readonly Entry[], values: Float64Array, at: number): void;
   protected exemplarsOf(_entry: Entry, _at: number, _exemplars: Exemplars): void {}
 
   private entries(): readonly Entry[] {
     const { hashMap, store } = this.metric;
     return hashMap ? Object.values(hashMap) : store ? Array.from(store.values()) : [];
   }
+}
+
+/** What is not in a key: `getMetricsAsJSON()` of 14 and 15 writes default labels into the metrics' own. */
+function hasAsMany(texts: LabelTexts, labels: Labels = {}): boolean {
+  return Object.keys(labels).length * 2 === texts.length;
 }
 
 /** A reader for what `type` keeps, unless a metric does not look like that. */
@@ -122,8 +143,10 @@ class NumberReader extends DirectReader {
     series.push(`["",{${labels}}]`);
   }
 
-  protected numbers(entry: Entry, values: Float64Array, at: number): void {
-    values[at] = entry.value as number;
+  protected numbers(entries: readonly Entry[], values: Float64Array, at: number): void {
+    for (let i = 0; i < entries.length; i++) {
+      values[at + i] = entries[i].value as number;
+    }
   }
 
   protected override exemplarsOf(entry: Entry, at: number, exemplars: Exemplars): void {
@@ -136,7 +159,8 @@ class HistogramReader extends DirectReader {
 
   constructor(metric: Metric, bounds: readonly number[]) {
     super(metric, bounds.length + 3);
-    this.#bounds = bounds.map(String);
+    // As keys, which are found faster than texts that are made of numbers.
+    this.#bounds = bounds.map(bound => Object.keys({ [bound]: 0 })[0]);
   }
 
   protected series(labels: string, series: string[]): void {
@@ -147,17 +171,22 @@ class HistogramReader extends DirectReader {
     series.push(`["_bucket",{"le":"+Inf"${rest}}]`, `["_sum",{${labels}}]`, `["_count",{${labels}}]`);
   }
 
-  protected numbers(entry: Entry, values: Float64Array, at: number): void {
-    const bucketValues = entry.bucketValues as Record<string, number>;
+  protected numbers(entries: readonly Entry[], values: Float64Array, begin: number): void {
     const bounds = this.#bounds;
-    let total = 0;
-    for (let i = 0; i < bounds.length; i++) {
-      total += bucketValues[bounds[i]];
-      values[at + i] = total;
+    let at = begin;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i];
+      const bucketValues = entry.bucketValues as Record<string, number>;
+      let total = 0;
+      for (let bound = 0; bound < bounds.length; bound++) {
+        total += bucketValues[bounds[bound]];
+        values[at++] = total;
+      }
+      const count = entry.count as number;
+      values[at++] = count;
+      values[at++] = entry.sum as number;
+      values[at++] = count;
     }
-    const end = at + bounds.length;
-    values[end] = values[end + 2] = entry.count as number;
-    values[end + 1] = entry.sum as number;
   }
 
   protected override exemplarsOf({ bucketExemplars }: Entry, at: number, exemplars: Exemplars): void {
@@ -180,9 +209,12 @@ class SummaryReader extends DirectReader {
     series.push(`["_sum",{${labels}}]`, `["_count",{${labels}}]`);
   }
 
-  protected numbers(entry: Entry, values: Float64Array, at: number): void {
-    const { sum, count } = (typeof entry.value === 'object' ? entry.value : entry) as Observations;
-    values[at] = sum;
-    values[at + 1] = count;
+  protected numbers(entries: readonly Entry[], values: Float64Array, begin: number): void {
+    let at = begin;
+    for (const entry of entries) {
+      const { sum, count } = (typeof entry.value === 'object' ? entry.value : entry) as Observations;
+      values[at++] = sum;
+      values[at++] = count;
+    }
   }
 }

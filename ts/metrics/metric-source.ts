@@ -30,8 +30,9 @@ export class MetricSource {
   family: Family | undefined;
   /** The name that it tells, as far as is known. */
   name: string;
-  /** The last values of `family`. */
-  #values = NOTHING;
+  /** Where the last values of `family` are: from `#at` on in a snapshot, or alone. */
+  #values: Float64Array = NOTHING;
+  #at = 0;
   /** Those of `get()`, by column. */
   #exemplars: JsonColumns['exemplars'] = [];
   #definition: Definition | undefined;
@@ -51,10 +52,9 @@ export class MetricSource {
   }
 
   /** Whether it was made for what the metric is now. */
-  fits(context: Context): boolean {
+  fits(): boolean {
     const { metric, original } = this;
     return (
-      this.context === context &&
       metric.name === original.name &&
       metric.help === original.help &&
       metric.aggregator === original.aggregator &&
@@ -108,10 +108,9 @@ export class MetricSource {
       if (!direct.look()) {
         this.family = familyOf(this.#definition as Definition, direct.describe(this.context.defaults));
       }
-      if (this.#values.length !== direct.columns) {
-        this.#values = new Float64Array(direct.columns);
-      }
-      direct.write(this.#values);
+      const values = new Float64Array(direct.columns);
+      direct.write(values, 0);
+      this.#keep(values);
       return true;
     } catch {
       // What is wrong with it, reading it in the other way will say.
@@ -121,9 +120,32 @@ export class MetricSource {
     }
   }
 
+  /** As the last time: false when it has other series by now, or can't be read directly. `values` has room at `at`. */
+  reread(values: Float64Array, at: number): boolean {
+    const direct = this.#direct;
+    if (!direct || this.#stale) {
+      return false;
+    }
+    try {
+      if (!direct.look()) {
+        return false;
+      }
+      direct.write(values, at);
+      this.#values = values;
+      this.#at = at;
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** `values` has room for `family`. */
-  write(values: Float64Array, at: number, exemplars: Exemplars): void {
-    values.set(this.#values, at);
+  write(values: Float64Array, at: number): void {
+    const columns = this.family?.columns ?? 0;
+    values.set(this.#values.subarray(this.#at, this.#at + columns), at);
+  }
+
+  exemplars(at: number, exemplars: Exemplars): void {
     if (!this.context.openMetrics) {
       return;
     }
@@ -133,6 +155,11 @@ export class MetricSource {
     for (let i = 0; i < this.#exemplars.length; i++) {
       exemplars.add(at + i, this.#exemplars[i]);
     }
+  }
+
+  #keep(values: Float64Array): void {
+    this.#values = values;
+    this.#at = 0;
   }
 
   #settle(direct: boolean, answer: unknown): void {
@@ -164,7 +191,7 @@ export class MetricSource {
     }
     const { series, values, exemplars, twice } = readJson(json, this.#definition, context.defaults, context.quantiles);
     const family = familyOf(this.#definition, series);
-    this.#values = Float64Array.from(values);
+    this.#keep(Float64Array.from(values));
     this.#exemplars = exemplars;
     // The same object where nothing has changed: that is how the schema is compared.
     this.family = this.family?.json === family.json ? this.family : family;
@@ -188,7 +215,7 @@ export class MetricSource {
       direct.look();
       const values = new Float64Array(this.#values.length);
       if (direct.describe(this.context.defaults).join() === series.join() && direct.columns === values.length) {
-        direct.write(values);
+        direct.write(values, 0);
         if (values.every((value, i) => Object.is(value, this.#values[i]))) {
           this.#direct = direct;
           this.#exemplars = [];
