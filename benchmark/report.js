@@ -157,7 +157,7 @@ function writeReport() {
   return text;
 }
 
-module.exports = { report, writeReport };
+module.exports = { report, table, when, writeReport };
 
 if (require.main === module) {
   console.log(writeReport());
