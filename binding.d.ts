@@ -26,6 +26,10 @@ export declare class NativeAgent {
   get pollsLanes(): boolean
   /** Whether the event loop may wait awake for an answer. */
   get spins(): boolean
+  /** Bytes of calls and replies that JavaScript was told. */
+  get bytesIn(): number
+  /** Bytes of calls and replies that JavaScript has sent. */
+  get bytesOut(): number
   /** To be called in `wake`: the event loop turns. Tells whether there is something to take. */
   woken(): boolean
   /**

@@ -6,11 +6,14 @@ import { Receiver } from './metrics/receiver';
 describe("a member's own metrics", () => {
   it('are told with the numbers of now', async () => {
     let pending = 0;
-    const own = new OwnMetrics(() => pending);
+    const traffic = { bytesIn: 0, bytesOut: 0 };
+    const own = new OwnMetrics(() => pending, traffic);
     const receiver = new Receiver([own]);
     for (let calls = 1; calls <= 3; calls++) {
       own.roleChanges++;
       pending = calls;
+      traffic.bytesIn += 10;
+      traffic.bytesOut += 20;
       own.succeeded(performance.now());
       own.failed(0, new ProcessAgentError('ERR_AGENT_CLOSED', 'closed', { outcome: 'not-sent' }));
       expect(await receiver.samples()).toMatchObject({
@@ -19,6 +22,8 @@ describe("a member's own metrics", () => {
         'process_agent_calls_total{outcome="not-sent"}': calls,
         'process_agent_calls_total{outcome="unknown"}': 0,
         process_agent_queue_depth: calls,
+        'process_agent_bytes_total{direction="in"}': 10 * calls,
+        'process_agent_bytes_total{direction="out"}': 20 * calls,
         'process_agent_call_duration_seconds_bucket{le="+Inf"}': calls,
         'process_agent_call_duration_seconds_bucket{le="30"}': calls,
         process_agent_call_duration_seconds_count: calls,
@@ -29,7 +34,7 @@ describe("a member's own metrics", () => {
   });
 
   it('are read directly, at once', async () => {
-    const own = new OwnMetrics(() => 0);
+    const own = new OwnMetrics(() => 0, { bytesIn: 0, bytesOut: 0 });
     const collector = new Collector(() => [own]);
     await collector.collect();
     expect(collector.collect()).not.toBeInstanceOf(Promise);

@@ -15,7 +15,7 @@ use crate::ipc::ask::{Ask, Shortcuts};
 use crate::ipc::client::{Manners, OnFrozen};
 use crate::ipc::deaths::Legacy;
 use crate::ipc::frame::{Codec, Kind};
-use crate::ipc::lane::{Budget, Lane, LaneContext, Lanes, ReadBy, Sent};
+use crate::ipc::lane::{Budget, Lane, LaneContext, Lanes, ReadBy, Sent, Traffic};
 use crate::ipc::message::{MemberInfo, MemberState, Speaks};
 use crate::ipc::parcel::{Body, Parcel, ScrapeId};
 use crate::ipc::voice::Voices;
@@ -82,6 +82,7 @@ pub struct Agent {
     voices: Voices,
     /// Of the last snapshot.
     sequence: AtomicU64,
+    traffic: Arc<Traffic>,
     commands: mpsc::UnboundedSender<Command>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -105,6 +106,7 @@ impl Agent {
         }
         let lanes = Arc::new(Lanes::default());
         let voices = Voices::default();
+        let traffic = Arc::new(Traffic::default());
         let (commands, received) = mpsc::unbounded_channel();
         let membership = Membership {
             runtime_dir,
@@ -139,6 +141,7 @@ impl Agent {
                 lanes: Arc::clone(&lanes),
                 max_payload: options.max_payload,
                 budget: Arc::new(Budget::new(options.max_held)),
+                traffic: Arc::clone(&traffic),
                 read_by: options.read_by,
             },
         };
@@ -147,8 +150,16 @@ impl Agent {
                 let inbox = Arc::clone(&inbox);
                 move || run(membership, received, &inbox)
             })?;
-        let sequence = AtomicU64::new(0);
-        Ok(Self { folder, inbox, lanes, voices, sequence, commands, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            folder,
+            inbox,
+            lanes,
+            voices,
+            sequence: AtomicU64::new(0),
+            traffic,
+            commands,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// The group's folder.
@@ -183,6 +194,12 @@ impl Agent {
     #[must_use]
     pub fn send(&self, lane: u32, kind: Kind, codec: Codec, payload: &[u8], bounded: bool) -> Sent {
         self.lanes.get(lane).map_or(Sent::Closed, |lane| lane.send(kind, codec, payload, bounded))
+    }
+
+    /// Bytes of calls and replies that came in, and that went out.
+    #[must_use]
+    pub fn traffic(&self) -> (u64, u64) {
+        self.traffic.bytes()
     }
 
     /// The lane of that number, while it is open.

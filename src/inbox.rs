@@ -45,7 +45,7 @@ impl Item {
     #[must_use]
     pub fn accept(&self) -> bool {
         match self {
-            Self::Frame(lane, _) => lane.count_accepted(),
+            Self::Frame(lane, frame) => lane.count_accepted(frame),
             Self::Letter(letter) => letter.expires.is_none_or(|expires| expires > now_ms()),
             Self::Room(_) | Self::Notice(_) => true,
         }

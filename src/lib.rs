@@ -150,11 +150,8 @@ impl NativeAgent {
         on_frame: callback::OnFrame<'_>,
     ) -> Result<Self> {
         let lanes = Polling::new(env, &options, &on_frame)?;
-        let options = agent::Options {
-            read_by: lanes.read_by(),
-            ask: callback::asker(&ask)?,
-            ..options.try_into()?
-        };
+        let options =
+            agent::Options { read_by: lanes.read_by(), ask: callback::asker(&ask)?, ..options.try_into()? };
         let agent =
             Arc::new(agent::Agent::start(options, Polling::sleep_clock(env), callback::waker(&wake)?)?);
         // A worker thread can end without closing its agent.
@@ -182,6 +179,18 @@ impl NativeAgent {
     #[napi(getter, catch_unwind)]
     pub fn spins(&self) -> bool {
         self.lanes.spins()
+    }
+
+    /// Bytes of calls and replies that JavaScript was told.
+    #[napi(getter, catch_unwind)]
+    pub fn bytes_in(&self) -> f64 {
+        callback::number(self.agent.traffic().0)
+    }
+
+    /// Bytes of calls and replies that JavaScript has sent.
+    #[napi(getter, catch_unwind)]
+    pub fn bytes_out(&self) -> f64 {
+        callback::number(self.agent.traffic().1)
     }
 
     /// To be called in `wake`: the event loop turns. Tells whether there is something to take.

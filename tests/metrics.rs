@@ -45,9 +45,20 @@ impl Member {
     }
 
     fn scrape(&self, epoch: Epoch, request: u32, timeout_ms: u32) {
-        let (open_metrics, members_apart, max_quantiles, told) = (false, false, false, false);
+        self.scrape_having_told(epoch, request, timeout_ms, false);
+    }
+
+    fn scrape_having_told(&self, epoch: Epoch, request: u32, timeout_ms: u32, told: bool) {
+        let (open_metrics, members_apart, max_quantiles) = (false, false, false);
         let parcel = Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, told };
         self.say(epoch, parcel, &[]);
+    }
+
+    fn parcels(&self) -> impl Iterator<Item = &Parcel> {
+        self.told.iter().filter_map(|(_, item)| match item {
+            Item::Letter(Letter { notice: Notice::Parcel { parcel }, .. }) => Some(parcel),
+            _ => None,
+        })
     }
 
     fn until_parcel<T>(&mut self, what: &str, pick: impl Fn(&Parcel, &Body) -> Option<T>) -> T {
@@ -99,6 +110,73 @@ fn a_scrape_is_answered_when_all_have_said_theirs_and_has_the_sum() {
     assert!(text.contains(&format!("\nprocess_agent_epoch {epoch}\n")), "{text}");
     assert_eq!(problems, Vec::<String>::new());
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn who_asks_and_has_told_its_own_is_not_asked_for_it() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (mut primary, mut member, epoch) = pair(runtime.path());
+    for (request, asks_first) in [(1, true), (2, false)] {
+        let (asker, other) =
+            if asks_first { (&mut primary, &mut member) } else { (&mut member, &mut primary) };
+        let value = 100.0 * f64::from(request);
+        assert!(asker.agent.say_metrics(epoch, None, Some(SCHEMA.into()), &[value], None));
+        asker.scrape_having_told(epoch, request, 10_000, true);
+        let scrape = other.until_collected(request.into());
+        assert!(other.agent.say_metrics(epoch, Some(scrape), Some(SCHEMA.into()), &[10.0 + value], None));
+        let (text, problems) = asker.until_scraped(request);
+        assert!(text.contains(&format!("\na_total {}\n", 10.0 + 2.0 * value)), "{text}");
+        assert_eq!(problems, Vec::<String>::new());
+    }
+    let asked = |member: &Member| {
+        let collects = member.parcels().filter(|parcel| matches!(parcel, Parcel::Collect { .. }));
+        collects.count()
+    };
+    assert_eq!((asked(&primary), asked(&member)), (1, 1));
+}
+
+#[test]
+fn one_answer_is_one_to_all_scrapes_that_were_asked_before() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (mut primary, mut member, epoch) = pair(runtime.path());
+    for request in [1, 2] {
+        assert!(primary.agent.say_metrics(epoch, None, Some(SCHEMA.into()), &[1.0], None));
+        primary.scrape_having_told(epoch, request, 10_000, true);
+    }
+    let last = member.until_collected(2);
+    assert!(member.agent.say_metrics(epoch, Some(last), Some(SCHEMA.into()), &[2.0], None));
+    for request in [1, 2] {
+        assert_eq!(primary.until_scraped(request).1, Vec::<String>::new());
+    }
+}
+
+/// Snapshots that the socket does not take at once, from one thread, and messages of the other one.
+#[test]
+fn frames_of_both_threads_stay_whole_and_in_order() {
+    const SERIES: usize = 20_000;
+    let runtime = tempfile::tempdir().unwrap();
+    let (mut primary, mut member, epoch) = pair(runtime.path());
+    let series = vec![r#"["",{"n":"0"}]"#; SERIES].iter().enumerate().fold(String::new(), |all, (n, one)| {
+        all + if n > 0 { "," } else { "" } + &one.replace('0', &n.to_string())
+    });
+    let schema =
+        format!(r#"{{"families":[{{"name":"a_total","help":"A","type":"counter","series":[{series}]}}]}}"#);
+    let mut schema = Some(schema);
+    let mut told = 0.0;
+    for request in 0..200 {
+        let value = f64::from(request);
+        if member.agent.say_metrics(epoch, None, schema.clone(), &vec![value; SERIES], None) {
+            (schema, told) = (None, value);
+        }
+        member.agent.tell(Command::ListMembers(request));
+    }
+    member.until_notice("the last list", |notice| {
+        matches!(notice, Notice::Members { request: 199, .. }).then_some(())
+    });
+    assert!(primary.agent.say_metrics(epoch, None, Some(SCHEMA.into()), &[0.0], None));
+    primary.scrape_having_told(epoch, 7, 300, true);
+    let (text, problems) = primary.until_scraped(7);
+    assert!(text.contains(&format!("\na_total{{n=\"19999\"}} {told}\n")), "{told}: {problems:?}");
 }
 
 #[test]

@@ -83,6 +83,9 @@ test('the agent tells of itself: members, epoch, calls, lag, and how old each pa
   expect(valueIn(scraped, 'process_agent_calls_total{outcome="ok"}')).toBe(1);
   expect(valueIn(scraped, 'process_agent_calls_total{outcome="executed"}')).toBe(1);
   expect(valueIn(scraped, 'process_agent_call_duration_seconds_count')).toBe(2);
+  const received = valueIn(scraped, 'process_agent_bytes_total{direction="in"}') as number;
+  expect(received).toBeGreaterThan(2 * 16);
+  expect(valueIn(scraped, 'process_agent_bytes_total{direction="out"}')).toBeGreaterThanOrEqual(received);
   const { pid } = workers[0];
   expect(valueIn(scraped, `process_agent_member_snapshot_age_seconds{member="${pid}",pid="${pid}"}`)).toBeLessThan(1);
   expect(valueIn(scraped, `process_agent_event_loop_lag_seconds{member="${pid}"}`)).toBeLessThan(5);

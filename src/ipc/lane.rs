@@ -9,6 +9,7 @@
 mod open;
 #[cfg(unix)]
 pub mod reader;
+mod traffic;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -20,11 +21,12 @@ use tokio::sync::Notify;
 
 use crate::error::Result;
 use crate::inbox::Inbox;
-use crate::ipc::frame::{self, Codec, FrameReader, Kind};
+use crate::ipc::frame::{self, Codec, Frame, FrameReader, Kind};
 use crate::ipc::message::Final;
 use crate::role::Epoch;
 
 pub use open::{open, OpenLane, Peer};
+pub use traffic::Traffic;
 
 /// While so many bytes of replies wait to be written to a caller, no more calls are read from it. The caller's end always
 /// reads: two ends that wait for each other to read would wait for ever.
@@ -74,6 +76,7 @@ pub struct Lane {
     ended: Notify,
     inbox: Arc<Inbox>,
     budget: Arc<Budget>,
+    traffic: Arc<Traffic>,
     #[cfg(unix)]
     direct: std::os::fd::OwnedFd,
 }
@@ -183,6 +186,7 @@ impl Lane {
             ended: Notify::new(),
             inbox: Arc::clone(&context.inbox),
             budget: Arc::clone(&context.budget),
+            traffic: Arc::clone(&context.traffic),
             #[cfg(unix)]
             direct: duplicate(stream)?,
         })
@@ -199,6 +203,7 @@ impl Lane {
             return Sent::Full;
         }
         self.enqueue(&mut state, kind, codec, payload);
+        self.traffic.count_out(payload.len());
         Sent::Frame(state.sent)
     }
 
@@ -236,10 +241,14 @@ impl Lane {
     }
 
     /// Counts a frame that JavaScript is told; `false` when it must not be told any more.
-    pub(crate) fn count_accepted(&self) -> bool {
+    pub(crate) fn count_accepted(&self, frame: &Frame) -> bool {
         let mut state = self.state();
         let may = !state.last_word_said;
         state.accepted += u64::from(may);
+        drop(state);
+        if may {
+            self.traffic.count_in(frame.payload.len());
+        }
         may
     }
 
@@ -382,6 +391,8 @@ pub struct LaneContext {
     pub max_payload: usize,
     /// What lanes may hold.
     pub budget: Arc<Budget>,
+    /// What goes over them.
+    pub traffic: Arc<Traffic>,
     /// Who reads them.
     pub read_by: ReadBy,
 }

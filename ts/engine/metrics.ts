@@ -52,14 +52,14 @@ export class EngineMetrics {
   constructor(
     private readonly config: ResolvedConfig,
     private readonly host: EngineHost,
-    private readonly agent: Pick<NativeAgent, 'sayMetrics'>,
+    private readonly agent: Pick<NativeAgent, 'sayMetrics' | 'bytesIn' | 'bytesOut'>,
     pendingCalls: () => number,
     private readonly whyWaiting: () => string,
     /** A pending scrape keeps the process alive. */
     private readonly keepAlive: (pending: boolean) => void,
   ) {
     const { aggregators, pushInterval } = config.metrics;
-    this.own = new OwnMetrics(pendingCalls);
+    this.own = new OwnMetrics(pendingCalls, agent);
     const registries = () => [this.own, ...(host.registries?.() ?? [])];
     // Quantiles are collected where they are wanted by default: others can't ask for what costs each member time.
     this.#collector = new Collector(registries, { aggregators, quantiles: config.metrics.quantiles === 'max' });

@@ -25,8 +25,11 @@ export class OwnMetrics implements Registry {
   #made = 0;
   readonly #metrics: readonly OwnMetric[];
 
-  /** `pending` says how many calls wait for their outcome. */
-  constructor(private readonly pending: () => number) {
+  /** `pending` says how many calls wait for their outcome, `traffic` how many bytes calls and replies have had. */
+  constructor(
+    private readonly pending: () => number,
+    traffic: { readonly bytesIn: number; readonly bytesOut: number },
+  ) {
     const one = (read: () => number, labels = {}) => ({
       labels,
       get value() {
@@ -49,6 +52,12 @@ export class OwnMetrics implements Registry {
         'How long calls to the primary took; of many at once a sixteenth is measured.',
         [this.#durations()],
         BOUNDS,
+      ),
+      new OwnMetric(
+        'counter',
+        'process_agent_bytes_total',
+        'Bytes of calls and replies that a member has received from others, and sent to them.',
+        [one(() => traffic.bytesIn, { direction: 'in' }), one(() => traffic.bytesOut, { direction: 'out' })],
       ),
       new OwnMetric('gauge', 'process_agent_queue_depth', 'Calls that wait for their outcome.', [
         one(() => this.pending()),

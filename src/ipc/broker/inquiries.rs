@@ -66,7 +66,9 @@ impl Broker {
     pub fn ask_metrics(&self, format: Format, options: Options, timeout: Duration) -> Option<Inquiry> {
         let mut roster = self.roster();
         let (request, inquiry) = self.inquiries().open();
-        if let Err(error) = self.scrape(&mut roster, (MemberId::BROKER, request), format, options, timeout, false) {
+        if let Err(error) =
+            self.scrape(&mut roster, (MemberId::BROKER, request), format, options, timeout, false)
+        {
             warn!("the metrics could not be asked for: {error}");
             return None;
         }

@@ -134,7 +134,14 @@ impl Broker {
                 let quantiles = if max_quantiles { Quantiles::Max } else { Quantiles::Drop };
                 let timeout = Duration::from_millis(u64::from(timeout_ms));
                 let format = if open_metrics { Format::OpenMetrics } else { Format::Text };
-                self.scrape(roster, (from, request), format, Options { members_apart, quantiles }, timeout, told)
+                self.scrape(
+                    roster,
+                    (from, request),
+                    format,
+                    Options { members_apart, quantiles },
+                    timeout,
+                    told,
+                )
             }
             _ => Ok(()),
         }

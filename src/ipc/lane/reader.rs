@@ -86,7 +86,7 @@ impl LaneReader {
                 }
             };
             match self.lane.understand(frame) {
-                Ok(Some(frame)) if self.lane.count_accepted() => return Some(frame),
+                Ok(Some(frame)) if self.lane.count_accepted(&frame) => return Some(frame),
                 // Behind the last word nothing is accepted.
                 Ok(_) => {}
                 Err(error) => {
