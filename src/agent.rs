@@ -244,6 +244,13 @@ impl Agent {
 
     /// Sends a parcel to the broker, in the tenure with this epoch.
     pub fn say(&self, epoch: Epoch, parcel: Parcel, body: Body) {
+        // The snapshot right behind it takes the same way.
+        let shortcut = if matches!(parcel, Parcel::Scrape { .. }) { self.voices.of(epoch) } else { None };
+        if let (Some(voice), Ok(frame)) = (shortcut, parcel.to_bytes(epoch, &body)) {
+            if voice.say(&frame) {
+                return;
+            }
+        }
         self.tell(Command::Parcel(epoch, Box::new((parcel, body))));
     }
 

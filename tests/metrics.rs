@@ -45,13 +45,14 @@ impl Member {
     }
 
     fn scrape(&self, epoch: Epoch, request: u32, timeout_ms: u32) {
-        self.scrape_having_told(epoch, request, timeout_ms, false);
+        self.scrape_and_tell(epoch, request, timeout_ms, false);
     }
 
-    fn scrape_having_told(&self, epoch: Epoch, request: u32, timeout_ms: u32, told: bool) {
+    fn scrape_and_tell(&self, epoch: Epoch, request: u32, timeout_ms: u32, tells: bool) {
         let (open_metrics, members_apart, max_quantiles) = (false, false, false);
-        let parcel = Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, told };
-        self.say(epoch, parcel, &[]);
+        let parcel =
+            Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, tells };
+        self.agent.say(epoch, parcel, Body::none());
     }
 
     fn parcels(&self) -> impl Iterator<Item = &Parcel> {
@@ -113,15 +114,15 @@ fn a_scrape_is_answered_when_all_have_said_theirs_and_has_the_sum() {
 }
 
 #[test]
-fn who_asks_and_has_told_its_own_is_not_asked_for_it() {
+fn who_asks_tells_its_own_and_is_not_asked_for_it() {
     let runtime = tempfile::tempdir().unwrap();
     let (mut primary, mut member, epoch) = pair(runtime.path());
     for (request, asks_first) in [(1, true), (2, false)] {
         let (asker, other) =
             if asks_first { (&mut primary, &mut member) } else { (&mut member, &mut primary) };
         let value = 100.0 * f64::from(request);
+        asker.scrape_and_tell(epoch, request, 10_000, true);
         assert!(asker.agent.say_metrics(epoch, None, Some(SCHEMA.into()), &[value], None));
-        asker.scrape_having_told(epoch, request, 10_000, true);
         let scrape = other.until_collected(request.into());
         assert!(other.agent.say_metrics(epoch, Some(scrape), Some(SCHEMA.into()), &[10.0 + value], None));
         let (text, problems) = asker.until_scraped(request);
@@ -140,8 +141,8 @@ fn one_answer_is_one_to_all_scrapes_that_were_asked_before() {
     let runtime = tempfile::tempdir().unwrap();
     let (mut primary, mut member, epoch) = pair(runtime.path());
     for request in [1, 2] {
+        primary.scrape_and_tell(epoch, request, 10_000, true);
         assert!(primary.agent.say_metrics(epoch, None, Some(SCHEMA.into()), &[1.0], None));
-        primary.scrape_having_told(epoch, request, 10_000, true);
     }
     let last = member.until_collected(2);
     assert!(member.agent.say_metrics(epoch, Some(last), Some(SCHEMA.into()), &[2.0], None));
@@ -173,8 +174,8 @@ fn frames_of_both_threads_stay_whole_and_in_order() {
     member.until_notice("the last list", |notice| {
         matches!(notice, Notice::Members { request: 199, .. }).then_some(())
     });
+    primary.scrape_and_tell(epoch, 7, 300, true);
     assert!(primary.agent.say_metrics(epoch, None, Some(SCHEMA.into()), &[0.0], None));
-    primary.scrape_having_told(epoch, 7, 300, true);
     let (text, problems) = primary.until_scraped(7);
     assert!(text.contains(&format!("\na_total{{n=\"19999\"}} {told}\n")), "{told}: {problems:?}");
 }

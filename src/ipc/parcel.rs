@@ -140,9 +140,9 @@ pub enum Parcel {
         members_apart: bool,
         /// The greatest quantiles of summaries are wanted.
         max_quantiles: bool,
-        /// It has just said its own numbers: it is not asked for them.
+        /// Its own numbers come right behind: it is not asked for them.
         #[serde(default)]
-        told: bool,
+        tells: bool,
     },
     /// To the asker: the group's metrics. Body: the exposition.
     Scraped {

@@ -8,8 +8,8 @@ import { type CallOutcome, ProcessAgentError } from '../errors';
 
 import { type Collected, Collector } from '../metrics/collector';
 import { OwnMetrics } from '../metrics/own';
-import { closedError } from './call-errors';
 import type { NativeAgent } from '../native';
+import { closedError } from './call-errors';
 import type { EngineHost, ScrapeOptions } from './engine';
 import type { IncomingParcel, OutgoingParcel } from './notice';
 import type { SendParcel } from './requests';
@@ -75,11 +75,11 @@ export class EngineMetrics {
     this.#limit = maxPayload;
     this.#collector.forget();
     this.#said = undefined;
-    this.#say(this.#asked?.epoch === epoch ? this.#asked.scrape : undefined);
-    this.#asked = undefined;
     for (const { parcel } of this.#scrapes.values()) {
-      this.#ask(parcel, send);
+      send(parcel, '');
     }
+    this.#say(this.#asked?.epoch === epoch ? this.#asked.scrape : 0);
+    this.#asked = undefined;
   }
 
   /** The tenure has ended. Scrapes that wait are made again in the next one. */
@@ -142,7 +142,7 @@ export class EngineMetrics {
       openMetrics: options.format === 'openmetrics',
       membersApart: options.memberLabel,
       maxQuantiles: this.config.metrics.quantiles === 'max',
-      told: false,
+      tells: true,
     };
     return new Promise<string>((resolve, reject) => {
       const most = this.config.readyTimeout + options.timeout;
@@ -155,15 +155,11 @@ export class EngineMetrics {
       }
       this.#scrapes.set(request, { parcel, resolve, reject, timer });
       if (this.#send) {
-        this.#ask(parcel, this.#send);
+        // First: the others are asked while this process reads its own.
+        this.#send(parcel, '');
+        this.#say(0);
       }
     });
-  }
-
-  /** What this process has to tell goes along, if that is there at once. */
-  #ask(parcel: ScrapeParcel, send: SendParcel): void {
-    const told = this.#say(0);
-    send(told === true ? { ...parcel, told } : parcel, '');
   }
 
   /** What has changed since the last time is said. */

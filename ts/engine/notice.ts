@@ -63,6 +63,6 @@ export type OutgoingParcel =
       openMetrics: boolean;
       membersApart: boolean;
       maxQuantiles: boolean;
-      /** It has just said its own numbers. */
-      told: boolean;
+      /** Its own numbers come right behind. */
+      tells: boolean;
     };

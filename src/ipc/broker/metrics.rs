@@ -1,6 +1,6 @@
 //! The group's metrics: what members push and are asked for becomes one exposition, here, in the agent's thread.
 //!
-//! A scrape asks every member for the numbers of now, but for the asker, which has said them with its question. It is
+//! A scrape asks every member for the numbers of now, but for the asker, which says them right behind its question. It is
 //! answered when all have said them or time is up: who has not, counts with what it said last. Whatever an answer shows
 //! is in the group's folder before it leaves, so that the next primary shows no less.
 
@@ -124,13 +124,11 @@ impl Broker {
                     return self.deliver(roster, from, Parcel::WantSchema { scrape }, Body::none());
                 }
                 let mut metrics = self.metrics();
-                if let Some(scrape) = scrape {
-                    metrics.note_answer(from, scrape);
-                }
+                metrics.note_answer(from, scrape);
                 self.metrics_changed.notify_one();
                 Ok(())
             }
-            Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, told } => {
+            Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, tells } => {
                 let quantiles = if max_quantiles { Quantiles::Max } else { Quantiles::Drop };
                 let timeout = Duration::from_millis(u64::from(timeout_ms));
                 let format = if open_metrics { Format::OpenMetrics } else { Format::Text };
@@ -140,14 +138,14 @@ impl Broker {
                     format,
                     Options { members_apart, quantiles },
                     timeout,
-                    told,
+                    tells,
                 )
             }
             _ => Ok(()),
         }
     }
 
-    /// Asks every member for its metrics; the answer is for the asker, who has just said its own if it has `told`.
+    /// Asks every member for its metrics; the answer is for the asker, which says its own unasked if it `tells`.
     pub(super) fn scrape(
         &self,
         roster: &mut Roster,
@@ -155,26 +153,25 @@ impl Broker {
         format: Format,
         options: Options,
         timeout: Duration,
-        told: bool,
+        tells: bool,
     ) -> Result<()> {
         let timeout = timeout.min(LONGEST);
         let (waiting, deadline) = (BTreeSet::new(), Instant::now() + timeout);
-        self.collect(roster, Scrape { asker, request, format, options, waiting, timeout, deadline }, told)
+        self.collect(roster, Scrape { asker, request, format, tells, options, waiting, timeout, deadline })
     }
 
-    /// `told`: the asker has just said its own.
-    fn collect(&self, roster: &mut Roster, mut scrape: Scrape, told: bool) -> Result<()> {
+    fn collect(&self, roster: &mut Roster, mut scrape: Scrape) -> Result<()> {
         let mut metrics = self.metrics();
         metrics.last_scrape += 1;
         let id = ScrapeId(metrics.last_scrape);
         let until = now_ms().saturating_add(millis(scrape.timeout));
         let asker = scrape.asker;
         let own = roster.primary.id;
-        let spared = (told && metrics.knows(asker)).then_some(asker);
+        let spared = scrape.tells.then_some(asker);
         let asks = metrics.scrapes.len() < MAX_SCRAPES;
         if asks {
-            let all = std::iter::once(&own).chain(roster.members.keys()).copied();
-            scrape.waiting.extend(all.filter(|member| Some(*member) != spared));
+            scrape.waiting.insert(own);
+            scrape.waiting.extend(roster.members.keys());
         }
         metrics.scrapes.insert(id, scrape);
         let ask = metrics.ask.clone();

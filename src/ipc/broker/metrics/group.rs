@@ -59,6 +59,8 @@ pub(super) struct Scrape {
     pub(super) asker: MemberId,
     pub(super) request: Request,
     pub(super) format: Format,
+    /// The asker's own numbers come without being asked for.
+    pub(super) tells: bool,
     pub(super) options: Options,
     pub(super) waiting: BTreeSet<MemberId>,
     pub(super) timeout: Duration,
@@ -123,15 +125,12 @@ impl GroupMetrics {
         Ok(())
     }
 
-    /// Whether it has told what its numbers mean, and so its numbers.
-    pub(super) fn knows(&self, from: MemberId) -> bool {
-        self.schemas.get(&from).is_some_and(|schema| schema.is_none_or(|id| self.aggregate.knows(id)))
-    }
-
-    /// A member has said its numbers: nobody who has asked for them up to that scrape waits for them any more.
-    pub(super) fn note_answer(&mut self, from: MemberId, last: ScrapeId) {
-        for scrape in self.scrapes.range_mut(..=last).map(|(_, scrape)| scrape) {
-            scrape.waiting.remove(&from);
+    /// A member has said its numbers, for all scrapes that have asked for them up to `last`, and for those of its own.
+    pub(super) fn note_answer(&mut self, from: MemberId, last: Option<ScrapeId>) {
+        for (id, scrape) in &mut self.scrapes {
+            if last.is_some_and(|last| *id <= last) || (scrape.tells && scrape.asker == from) {
+                scrape.waiting.remove(&from);
+            }
         }
     }
 
