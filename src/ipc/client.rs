@@ -295,7 +295,9 @@ impl Hearing<'_> {
                 self.ask.ask(Question { epoch: self.epoch, scrape, until }, self.inbox);
                 return Ok(());
             }
-            self.inbox.post(Letter { expires: expiry(&parcel), ..Letter::of(parcel, body) });
+            // When nobody waits for it any more.
+            let expires = if let Parcel::Ask { until, .. } = parcel { Some(until) } else { None };
+            self.inbox.post(Letter { expires, ..Letter::of(parcel, body) });
             return Ok(());
         }
         let message = Message::from_frame(&frame)?;
@@ -326,14 +328,6 @@ impl Hearing<'_> {
         if self.manners.on_frozen == OnFrozen::Kill && self.primary.pid != std::process::id() {
             kill(self.primary.pid);
         }
-    }
-}
-
-/// When nobody waits for a parcel any more.
-fn expiry(parcel: &Parcel) -> Option<u64> {
-    match parcel {
-        Parcel::Ask { until, .. } => Some(*until),
-        _ => None,
     }
 }
 

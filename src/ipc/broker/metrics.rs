@@ -1,8 +1,8 @@
 //! The group's metrics: what members push and are asked for becomes one exposition, here, in the agent's thread.
 //!
-//! A scrape asks every member for the numbers of now, but for the asker, which says them right behind its question. It is
-//! answered when all have said them or time is up: who has not, counts with what it said last. Whatever an answer shows
-//! is in the group's folder before it leaves, so that the next primary shows no less.
+//! A scrape asks every member for the numbers of now, but for the asker, which says them right behind its question. It
+//! is answered when all have said them or time is up: who has not, counts with what it said last. Whatever an answer
+//! shows is in the group's folder before it leaves, so that the next primary shows no less.
 
 mod group;
 
