@@ -12,9 +12,9 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** A membership in a group, on one thread of its own. */
 export declare class NativeAgent {
   /**
-   * Starts to join. `wake` is called on the event loop when there is something to take, `ask` when somebody waits for this
-   * process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop reads.
-   * None of these functions may throw.
+   * Starts to join. `wake` is called on the event loop when there is something to take, `ask` when somebody waits for
+   * this process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop
+   * reads. None of these functions may throw.
    *
    * # Errors
    * When an option is none, or the operating system gives no thread.
