@@ -124,6 +124,7 @@ fn parcels() -> Vec<Vec<u8>> {
             open_metrics: true,
             members_apart: false,
             max_quantiles: true,
+            tells: true,
         },
         Parcel::Scraped { request, problems: vec!["late".into()], failure: Some("too large".into()) },
     ];
