@@ -9,6 +9,7 @@ import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
 import { Turns, type Work } from './turns';
 import {
+  BATCH_COUNT,
   BATCH_SIZE,
   Batch,
   CallBatch,
@@ -313,8 +314,9 @@ export class IncomingCalls {
       this.#replies.set(lane, [reply]);
     }
     this.#unsent += reply.length;
-    if (this.#unsent > BATCH_SIZE) {
-      // A turn may make any number of replies: they must not all be held until its end.
+    if (this.#unsent > BATCH_SIZE || (waiting && waiting.length >= BATCH_COUNT)) {
+      // A turn may make any number of replies: they must not all be held until its end, and whoever waits for them is to
+      // go on with some while this process makes the others.
       this.flush();
     } else if (!this.#flushing) {
       this.#flushing = true;

@@ -8,7 +8,18 @@ import { tooLarge } from './outcome';
 import { argsOf, type Call, outcomeOf, PendingCalls, type PendingLimits } from './pending';
 import { generatorOf, StreamReader } from './stream-reader';
 import { WaitingCalls } from './waiting';
-import { Batch, callBytes, callText, carrierText, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
+import {
+  BATCH_COUNT,
+  Batch,
+  callBytes,
+  callText,
+  carrierText,
+  readReplies,
+  roomOfCall,
+  Status,
+  Verb,
+  verbText,
+} from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
 export interface OutgoingLane {
@@ -32,6 +43,8 @@ export class OutgoingCalls {
   /** The lane of the calls that were sent: open for words about them also when it takes no new call. */
   #wordsTo: OutgoingLane | undefined;
   #flushing = false;
+  #lastName: string | undefined;
+  #lastQuoted = '';
   #closed = false;
   /** The primary is frozen: makes the error that says so. */
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
@@ -264,9 +277,14 @@ export class OutgoingCalls {
 
   /**
    * A call that is alone goes at once. While others are unanswered, those that one turn makes go together: each frame
-   * costs both ends a system call and a turn, and a frame that is split comes back as two.
+   * costs both ends a system call and a turn, and a frame that is split comes back as two. Not all of them, though: the
+   * primary is to work on some while this process makes the others.
    */
   #schedule(): void {
+    if (this.#waiting.count >= BATCH_COUNT) {
+      this.#flush();
+      return;
+    }
     if (this.#flushing) {
       return;
     }
@@ -305,7 +323,7 @@ export class OutgoingCalls {
         this.#pending.release(call);
         call.reject(tooLarge(call.name, 'arguments', size, lane.maxPayload, outcomeOf(call)));
       } else if (typeof call.args === 'string') {
-        batch.add(call, callText(call.id, JSON.stringify(call.name), call.args, call.carrier));
+        batch.add(call, callText(call.id, this.#quoted(call.name), call.args, call.carrier));
       } else {
         batch.add(call, callBytes(call.id, call.name, call.args, call.carrier));
       }
@@ -316,6 +334,15 @@ export class OutgoingCalls {
       this.pause();
       this.#requeue(unsent);
     }
+  }
+
+  /** A name as JSON. Mostly it is that of the call before. */
+  #quoted(name: string): string {
+    if (this.#lastName !== name) {
+      this.#lastName = name;
+      this.#lastQuoted = JSON.stringify(name);
+    }
+    return this.#lastQuoted;
   }
 
   /** Puts calls back to where they were in the order. */

@@ -32,8 +32,10 @@ export class WaitingCalls {
     const calls = this.#calls;
     this.#calls = [];
     for (const call of calls) {
-      clearTimeout(call.waiting);
-      call.waiting = undefined;
+      if (call.waiting !== undefined) {
+        clearTimeout(call.waiting);
+        call.waiting = undefined;
+      }
     }
     return calls;
   }

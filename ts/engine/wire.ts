@@ -49,6 +49,8 @@ export const Verb = {
   Return: 2,
 } as const;
 
+/** So many calls or replies go at once: the other end works on them while the next ones are made. */
+export const BATCH_COUNT = 32;
 /** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
 export const BATCH_SIZE = 512 * 1024;
 
