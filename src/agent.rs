@@ -25,7 +25,7 @@ use crate::metrics::snapshot;
 use crate::role::group::{default_runtime_dir, GroupKey};
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
-use crate::watch::event_loop::SleepClock;
+use crate::watch::event_loop::Turns;
 use crate::watch::Limits;
 
 /// What an agent is made of.
@@ -89,20 +89,20 @@ pub struct Agent {
 
 impl Agent {
     /// Starts to join the group. `wake` is called, from the agent's thread, when there is something to take; so is
-    /// `sleep_clock`, until the agent has ended.
+    /// the clock of `turns`, until the agent has ended.
     ///
     /// # Errors
     /// When the operating system gives no thread.
     pub fn start(
         options: Options,
-        sleep_clock: Option<SleepClock>,
+        turns: Option<Arc<Turns>>,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let runtime_dir = options.runtime_dir.unwrap_or_else(default_runtime_dir);
         let folder = GroupKey::new(&options.group, &options.group_key).folder(&runtime_dir);
         let inbox = Arc::new(Inbox::new(wake));
-        if let Some(clock) = sleep_clock {
-            inbox.event_loop().set_sleep_clock(clock);
+        if let Some(turns) = turns {
+            inbox.event_loop().set_turns(turns);
         }
         let lanes = Arc::new(Lanes::default());
         let voices = Voices::default();

@@ -57,10 +57,10 @@ impl Item {
 pub enum Question {
     /// Nothing.
     None,
-    /// For a turn.
-    ForTurn,
-    /// For a turn, and JavaScript whether a debugger is attached.
-    AndForDebugger,
+    /// For a turn. It has been in one for so long, as far as is known.
+    ForTurn(Duration),
+    /// The same, and JavaScript whether a debugger is attached.
+    AndForDebugger(Duration),
 }
 
 /// See the module.
@@ -116,9 +116,13 @@ impl Inbox {
     pub fn look(&self, watch: &mut Watch, now: Instant, question: Question) -> Duration {
         // Under the lock, as all turns are noted: else one could be asked for, by nobody, just behind the last.
         let mut queue = self.queue();
-        let (silence, ask) = watch.look(&self.event_loop, now, question != Question::None);
+        let turning = match question {
+            Question::None => None,
+            Question::ForTurn(turning) | Question::AndForDebugger(turning) => Some(turning),
+        };
+        let (silence, ask) = watch.look(&self.event_loop, now, turning);
         if ask {
-            if question == Question::AndForDebugger {
+            if matches!(question, Question::AndForDebugger(_)) {
                 queue.items.push_back(Item::Notice(Notice::Ping));
             }
             drop(queue);

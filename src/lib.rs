@@ -152,8 +152,7 @@ impl NativeAgent {
         let lanes = Polling::new(env, &options, &on_frame)?;
         let options =
             agent::Options { read_by: lanes.read_by(), ask: callback::asker(&ask)?, ..options.try_into()? };
-        let agent =
-            Arc::new(agent::Agent::start(options, Polling::sleep_clock(env), callback::waker(&wake)?)?);
+        let agent = Arc::new(agent::Agent::start(options, lanes.turns(), callback::waker(&wake)?)?);
         // A worker thread can end without closing its agent.
         env.add_env_cleanup_hook(Arc::downgrade(&agent), |agent| {
             if let Some(agent) = agent.upgrade() {

@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import { type MemberOptions, now, type Process, Processes } from './members';
 
 let processes: Processes;
@@ -111,6 +112,26 @@ test(
   },
   30_000 + Number(process.env.HEALTH_SOAK_MINUTES ?? 0) * 60_000,
 );
+
+/** How often the native thread of a process has gone to sleep. */
+function sleepsOf({ child }: Process): number {
+  const tasks = `/proc/${child.pid}/task`;
+  const agent = fs
+    .readdirSync(tasks)
+    .find(task => fs.readFileSync(`${tasks}/${task}/comm`, 'utf8').startsWith('process-agent'));
+  return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(fs.readFileSync(`${tasks}/${agent}/status`, 'utf8'))?.[1]);
+}
+
+(process.platform === 'linux' ? test : test.skip)('an idle process hardly wakes to see that it is well', async () => {
+  const { workers } = await wellGroup(2);
+  const seconds = 4;
+  const before = workers.map(sleepsOf);
+  await new Promise(resolve => setTimeout(resolve, seconds * 1000));
+  const perSecond = workers.map((each, i) => (sleepsOf(each) - before[i]) / seconds);
+  for (const each of perSecond) {
+    expect(each).toBeLessThan(25);
+  }
+});
 
 test('a frozen worker is reported, and is well when it goes on', async () => {
   const { primary, workers } = await wellGroup(2);

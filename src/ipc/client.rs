@@ -180,7 +180,7 @@ impl Following {
         let (incoming, outward) = control.halves();
         let ask = &shortcuts.ask;
         let hearing = Hearing { inbox: &inbox, ask, primary: &primary, epoch, manners, taken, known: &known };
-        let max_lag = manners.limits.max_lag;
+        let limits = manners.limits;
         let talking = Talking {
             inbox: &inbox,
             voice: &voice,
@@ -188,7 +188,7 @@ impl Following {
             id,
             outward,
             beat,
-            max_lag,
+            limits,
             written,
             known: &known,
         };

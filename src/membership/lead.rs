@@ -143,8 +143,9 @@ impl Membership {
         commands: &mut Commands,
     ) -> End {
         let mut check = tokio::time::interval(CHECK);
-        let max_silence = self.manners.limits.max_silence;
-        let mut lag = Lag::new(self.manners.limits.max_lag, Instant::now());
+        let limits = self.manners.limits;
+        let max_silence = limits.max_silence;
+        let mut lag = Lag::new(limits.max_lag, limits.beat(), Instant::now());
         loop {
             tokio::select! {
                 command = commands.recv() => match command {

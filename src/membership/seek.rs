@@ -45,7 +45,9 @@ impl Membership {
         folder::prepare(&self.runtime_dir, &self.folder)?;
         loop {
             // A process whose JavaScript hangs would lead a group that nobody can call.
-            let is_stuck = self.inbox().look(&mut watch, Instant::now(), Question::AndForDebugger) >= stuck;
+            let is_stuck =
+                self.inbox().look(&mut watch, Instant::now(), Question::AndForDebugger(Duration::ZERO))
+                    >= stuck;
             let left_to_others =
                 self.wait_for_preferred && !self.preferred && !had_primary && began.elapsed() < GRACE;
             let is_present = self.is_present(presence);

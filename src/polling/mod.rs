@@ -11,6 +11,8 @@ pub mod spin;
 #[cfg(unix)]
 mod uv;
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::Env;
 use napi::Result;
 
@@ -18,13 +20,14 @@ use crate::agent::Agent;
 use crate::callback::{OnFrame, PolledLanes};
 use crate::ipc::lane::{LaneId, ReadBy};
 use crate::ipc::message::Final;
-use crate::watch::event_loop::SleepClock;
+use crate::watch::event_loop::Turns;
 use crate::NativeAgentOptions;
 
 /// The lanes of one agent that its event loop reads, if it can. Belongs to the thread of that loop.
 pub struct Polling {
     #[cfg(unix)]
     poller: Option<std::rc::Rc<poller::Poller>>,
+    turns: Option<Arc<Turns>>,
 }
 
 #[cfg(unix)]
@@ -34,16 +37,21 @@ impl Polling {
     /// # Errors
     /// When Node has no resources left.
     pub fn new(env: Env, options: &NativeAgentOptions, on_frame: &OnFrame<'_>) -> Result<Self> {
-        let poller =
-            if options.poll_lanes { poller::Poller::new(env, on_frame, options.spin)? } else { None };
-        Ok(Self { poller })
+        let event_loop = env.get_uv_event_loop()?;
+        // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
+        let clock = unsafe { uv::sleep_clock(event_loop.cast()) };
+        let turns = clock.map(|clock| Arc::new(Turns::new(clock)));
+        let poller = if options.poll_lanes {
+            poller::Poller::new(env, on_frame, options.spin, turns.clone())?
+        } else {
+            None
+        };
+        Ok(Self { poller, turns })
     }
 
-    /// Tells for how long the event loop of `env` has slept; not to be asked any more when the environment has ended.
-    pub fn sleep_clock(env: Env) -> Option<SleepClock> {
-        let event_loop = env.get_uv_event_loop().ok()?;
-        // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
-        unsafe { uv::sleep_clock(event_loop.cast()) }
+    /// What the event loop notes of itself; its clock is not to be asked any more when the environment has ended.
+    pub fn turns(&self) -> Option<Arc<Turns>> {
+        self.turns.clone()
     }
 
     /// Who reads the lanes.
@@ -110,7 +118,7 @@ impl Polling {
         Ok(Self {})
     }
 
-    pub fn sleep_clock(_env: Env) -> Option<SleepClock> {
+    pub fn turns(&self) -> Option<Arc<Turns>> {
         None
     }
 

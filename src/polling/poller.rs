@@ -20,6 +20,7 @@ use crate::ipc::lane::Lane;
 use crate::ipc::message::Final;
 use crate::polling::spin::{has_free_core, Budget, CAP, CONTENDED};
 use crate::polling::uv::{EventLoop, Handle};
+use crate::watch::event_loop::Turns;
 
 /// How often a socket is read before other work of the loop has its turn, if a frame is not whole until then.
 const READS: usize = 4;
@@ -54,11 +55,17 @@ struct Polled {
 }
 
 impl Poller {
-    /// A poller for the event loop of `env`, which gives frames to `on_frame`; `None` when this runtime has no libuv.
+    /// A poller for the event loop of `env`, which gives frames to `on_frame`, and notes `turns`; `None` when this runtime
+    /// has no libuv.
     ///
     /// # Errors
     /// When Node has no resources left.
-    pub fn new(env: Env, on_frame: &OnFrame<'_>, spin: bool) -> Result<Option<Rc<Self>>> {
+    pub fn new(
+        env: Env,
+        on_frame: &OnFrame<'_>,
+        spin: bool,
+        turns: Option<Arc<Turns>>,
+    ) -> Result<Option<Rc<Self>>> {
         // SAFETY: it is the loop of this thread; `EnvironmentEnd` makes Node wait with its end for our handles.
         let Some(event_loop) = (unsafe { EventLoop::new(env.get_uv_event_loop()?.cast()) }) else {
             return Ok(None);
@@ -84,11 +91,21 @@ impl Poller {
         };
         *poller.end.borrow_mut() = Some(EnvironmentEnd::new(env, close)?);
         if poller.budget.is_some() {
-            let weak = Rc::downgrade(&poller);
             *poller.awake.borrow_mut() = poller.event_loop.idle();
+        }
+        if poller.budget.is_some() || turns.is_some() {
+            let weak = Rc::downgrade(&poller);
             *poller.prepare.borrow_mut() = poller.event_loop.prepare(move || {
-                if let Some(poller) = weak.upgrade() {
+                if let Some(turns) = &turns {
+                    turns.note();
+                }
+                let Some(poller) = weak.upgrade() else { return };
+                if poller.expects.get() || poller.is_awake.get() {
                     poller.before_sleep();
+                    // What it has run is no part of the next turn.
+                    if let Some(turns) = &turns {
+                        turns.begin();
+                    }
                 }
             });
         }

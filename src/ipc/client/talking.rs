@@ -17,6 +17,7 @@ use crate::ipc::voice::Voice;
 use crate::role::{Epoch, MemberId};
 use crate::time::millis;
 use crate::watch::lag::{Lag, Verdict};
+use crate::watch::Limits;
 
 /// See the module.
 pub(super) struct Talking<'a> {
@@ -26,7 +27,7 @@ pub(super) struct Talking<'a> {
     pub(super) id: MemberId,
     pub(super) outward: Outward<'a>,
     pub(super) beat: Duration,
-    pub(super) max_lag: Duration,
+    pub(super) limits: Limits,
     pub(super) written: &'a mut u64,
     pub(super) known: &'a RefCell<&'a mut Known>,
 }
@@ -34,7 +35,7 @@ pub(super) struct Talking<'a> {
 impl Talking<'_> {
     /// Until there is nobody to say anything any more.
     pub(super) async fn run(mut self, said: &mut mpsc::UnboundedReceiver<Say>) -> Result<()> {
-        let mut lag = Lag::new(self.max_lag, Instant::now());
+        let mut lag = Lag::new(self.limits.max_lag, self.limits.beat(), Instant::now());
         let mut beat = tokio::time::interval(self.beat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -50,7 +51,10 @@ impl Talking<'_> {
                     None => return Ok(()),
                 },
                 () = self.voice.has_more() => self.write(&[]).await?,
-                _ = beat.tick() => self.say_lag(&lag).await?,
+                _ = beat.tick() => {
+                    lag.look(self.inbox, Instant::now());
+                    self.say_lag(&lag).await?;
+                }
                 () = tokio::time::sleep_until(lag.next_look().into()) => self.look(&mut lag).await?,
             }
         }
