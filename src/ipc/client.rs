@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use talking::Talking;
 use tokio::sync::{mpsc, Notify};
-use tokio::time::{timeout, MissedTickBehavior};
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::error::{AgentError, Result};
@@ -25,7 +25,7 @@ use crate::ipc::voice::Voice;
 use crate::role::{Epoch, MemberId};
 use crate::time::{millis, now_ms};
 use crate::watch::silence::Silence;
-use crate::watch::Limits;
+use crate::watch::{ticks, Limits};
 
 /// How long one lane is read on when the other has ended before it: a dead peer's socket ends by itself.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -239,8 +239,7 @@ impl Hearing<'_> {
         let limits = self.manners.limits;
         // The primary was told to beat so often.
         let every = limits.beat();
-        let mut looks = tokio::time::interval(every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = ticks(every);
         let mut silence = Silence::new(every, Instant::now());
         let mut frozen = false;
         loop {

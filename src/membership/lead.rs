@@ -21,6 +21,7 @@ use crate::role::guard::Guard;
 use crate::role::lock::HeldLock;
 use crate::role::{handover, Epoch};
 use crate::watch::lag::Lag;
+use crate::watch::ticks;
 
 /// How often a primary checks that the path still leads to the file that it has locked.
 const CHECK: Duration = Duration::from_secs(1);
@@ -142,9 +143,10 @@ impl Membership {
         untaken: &mut Option<Body>,
         commands: &mut Commands,
     ) -> End {
-        let mut check = tokio::time::interval(CHECK);
+        let mut check = ticks(CHECK);
         let limits = self.manners.limits;
         let max_silence = limits.max_silence;
+        let mut beats = ticks(limits.beat());
         let mut lag = Lag::new(limits.max_lag, limits.beat(), Instant::now());
         loop {
             tokio::select! {
@@ -174,7 +176,12 @@ impl Membership {
                     Some(Command::Leave) => return End::Leave,
                     Some(Command::Abandon) | None => return End::Abandoned,
                 },
-                () = tokio::time::sleep_until(lag.next_look().into()) => {
+                () = async {
+                    tokio::select! {
+                        _ = beats.tick() => {}
+                        () = tokio::time::sleep_until(lag.next_look().into()) => {}
+                    }
+                } => {
                     lag.look(self.inbox(), Instant::now());
                     let silence = lag.silence();
                     broker.set_lag(silence, lag.is_stuck());

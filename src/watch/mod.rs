@@ -10,7 +10,10 @@ pub mod event_loop;
 pub mod lag;
 pub mod silence;
 
+use std::sync::OnceLock;
 use std::time::Duration;
+
+use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
 /// Bounds of the time between two looks, and between two beats.
 const SHORTEST: Duration = Duration::from_millis(25);
@@ -21,6 +24,19 @@ const LONGEST: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn period(limit: Duration) -> Duration {
     (limit / 8).clamp(SHORTEST, LONGEST)
+}
+
+/// Ticks every `period`, at the same moments as all others in this process: one wake-up does for all of them.
+#[must_use]
+pub fn ticks(period: Duration) -> Interval {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    let base = *BASE.get_or_init(Instant::now);
+    let periods = base.elapsed().as_nanos() / period.as_nanos().max(1) + 1;
+    let first = base + period * u32::try_from(periods).unwrap_or(u32::MAX);
+    let mut ticks = interval_at(first, period);
+    // Who comes late does not leave the others for it.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
 }
 
 /// The limits of two kinds of silence: of an event loop, which is known at once, and of a whole process, which is known
@@ -46,5 +62,27 @@ impl Limits {
     #[must_use]
     pub fn frozen(self, beat: Duration) -> Duration {
         self.max_lag + beat
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_tick_do_so_at_the_same_moments_also_when_one_was_late() {
+        let period = Duration::from_millis(40);
+        let mut one = ticks(period);
+        tokio::time::sleep(period / 4).await;
+        let mut other = ticks(period);
+        assert_eq!(one.tick().await, other.tick().await);
+        tokio::time::sleep(period * 5 / 2).await;
+        one.tick().await;
+        let (one, other) = (one.tick().await, {
+            other.tick().await;
+            other.tick().await
+        });
+        let apart = one.max(other) - one.min(other);
+        assert_eq!(apart.as_nanos() % period.as_nanos(), 0, "{apart:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::time::{timeout, MissedTickBehavior};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{Broker, Entry, HEAR_OUT};
@@ -18,6 +18,7 @@ use crate::ipc::parcel::Parcel;
 use crate::role::MemberId;
 use crate::time::{millis, now_ms};
 use crate::watch::silence::Silence;
+use crate::watch::ticks;
 
 /// Bounds of how often a member may want to hear of us.
 const BEAT_MS: std::ops::RangeInclusive<u64> = 20..=60_000;
@@ -92,8 +93,7 @@ impl Broker {
     }
 
     async fn beat_to(&self, outbox: WeakOutbox, every: Duration) {
-        let mut beat = tokio::time::interval(every);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beat = ticks(every);
         loop {
             beat.tick().await;
             // Whatever else waits to be written is a sign of life as well.

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
 use super::{Broker, Roster};
@@ -11,6 +10,7 @@ use crate::ipc::health::Standing;
 use crate::ipc::message::{MemberInfo, MemberState, Message};
 use crate::role::MemberId;
 use crate::time::{millis, now_ms};
+use crate::watch::ticks;
 
 impl Broker {
     /// Everybody, the primary first.
@@ -70,8 +70,7 @@ impl Broker {
     /// Looks, until cancelled, for members of which nothing is heard.
     pub(super) async fn watch_members(&self) {
         let every = self.limits.beat();
-        let mut looks = tokio::time::interval(every);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = ticks(every);
         loop {
             looks.tick().await;
             self.look_for_frozen(Instant::now());

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
 
 use super::Say;
 use crate::error::Result;
@@ -17,7 +16,7 @@ use crate::ipc::voice::Voice;
 use crate::role::{Epoch, MemberId};
 use crate::time::millis;
 use crate::watch::lag::{Lag, Verdict};
-use crate::watch::Limits;
+use crate::watch::{ticks, Limits};
 
 /// See the module.
 pub(super) struct Talking<'a> {
@@ -36,8 +35,7 @@ impl Talking<'_> {
     /// Until there is nobody to say anything any more.
     pub(super) async fn run(mut self, said: &mut mpsc::UnboundedReceiver<Say>) -> Result<()> {
         let mut lag = Lag::new(self.limits.max_lag, self.limits.beat(), Instant::now());
-        let mut beat = tokio::time::interval(self.beat);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beat = ticks(self.beat);
         loop {
             tokio::select! {
                 say = said.recv() => match say {
