@@ -104,8 +104,8 @@ function canDo(peer, workload) {
 /** All of them at once have nothing to do. Percent of one processor; of the workers, the mean. */
 async function measureIdle(contenders, seconds) {
   const running = contenders.filter(({ group }) => group?.isAlive);
-  // What starting leaves behind (garbage, compilation) is over by then.
-  await delay(5_000);
+  // What starting leaves behind is over by then: V8 collects its garbage late, in steps, for some 20 s.
+  await delay(25_000);
   const pids = running.flatMap(({ group }) => group.pids);
   const before = pids.map(pid => cpuOf([pid]));
   const began = performance.now();
