@@ -43,7 +43,7 @@ class FakeLane implements IncomingLane {
   readonly replies: Reply[] = [];
   full = false;
 
-  readonly send = (payload: string | Buffer, bounded: boolean): number => {
+  send = (payload: string | Buffer, bounded: boolean): number => {
     if (this.full && bounded) {
       return -1;
     }
@@ -177,6 +177,41 @@ test('the size of what is sent counts, not its estimate, where the primary takes
   expect(sent).toHaveLength(1);
   outgoing.receive(1, '[0,1,null]');
   expect(await fits).toBeUndefined();
+});
+
+test('calls of one turn go together, and so do their replies, but not all of them', async () => {
+  const limits = { maxPayload: 1000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
+  const outgoing = new OutgoingCalls(
+    limits,
+    () => 'none',
+    () => {},
+  );
+  const incoming = new IncomingCalls(
+    hostOf((_, args) => args[0]),
+    limits,
+  );
+  incoming.accept();
+  const lane = new FakeLane();
+  const calls: number[] = [];
+  const replies: string[] = [];
+  const count = (payload: unknown) => JSON.parse(payload as string).length / 3;
+  lane.send = payload => replies.push(payload as string);
+  const frames: string[] = [];
+  outgoing.open({ id: 1, maxPayload: 1000, send: payload => frames.push(payload as string) });
+  const results = Array.from({ length: 70 }, (_, i) => outgoing.call('echo', [i]));
+  await turn();
+  for (const frame of frames) {
+    calls.push(count(frame));
+    incoming.receive(lane, frame);
+  }
+  await turn();
+  // The first is alone, and goes at once.
+  expect(calls).toEqual([1, 32, 32, 5]);
+  expect(replies.map(count)).toEqual([32, 32, 6]);
+  for (const frame of replies) {
+    outgoing.receive(1, frame);
+  }
+  expect(await Promise.all(results)).toEqual(Array.from({ length: 70 }, (_, i) => i));
 });
 
 test('a gather whose own part has run is not said not to have been sent', async () => {
