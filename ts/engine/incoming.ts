@@ -80,7 +80,7 @@ export class IncomingCalls {
   readonly #idle = new WhenIdle(() => this.#running > 0);
   /** Replies of this turn, and what they take. */
   #unsent = 0;
-  readonly #replies = new Map<IncomingLane, Encoded[]>();
+  #replies = new Map<IncomingLane, Encoded[]>();
   readonly #tracked = new Map<IncomingLane, Map<number, Tracked>>();
   /** Lanes that have ended, as long as something still runs for them. */
   readonly #gone = new WeakSet<IncomingLane>();
@@ -330,8 +330,9 @@ export class IncomingCalls {
   /** Sends the replies that wait for the end of this turn. */
   flush(): void {
     // What is said because a reply can't be sent waits for the next flush.
-    const all = [...this.#replies];
-    this.#replies.clear();
+    const all = this.#replies;
+    // Not cleared: what a cleared Map had keeps what it has then, for as long as the garbage collector takes it to be old.
+    this.#replies = new Map();
     this.#unsent = 0;
     for (const [lane, replies] of all) {
       let lost: Set<number> | undefined;
