@@ -19,6 +19,25 @@ const CONTROL_LIMIT: usize = 1024 * 1024;
 /// How long a handshake may take, each step.
 pub const HANDSHAKE: Duration = Duration::from_secs(2);
 
+/// How the JavaScript thread writes to a socket: without waiting.
+#[cfg(target_os = "linux")]
+pub(super) const SEND: rustix::net::SendFlags =
+    rustix::net::SendFlags::DONTWAIT.union(rustix::net::SendFlags::NOSIGNAL);
+/// As on Linux. Node ignores SIGPIPE where the flag is missing.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(super) const SEND: rustix::net::SendFlags = rustix::net::SendFlags::DONTWAIT;
+
+/// A second descriptor of a socket, for the JavaScript thread: the socket stays open until it is closed as well.
+///
+/// # Errors
+/// When the process has no descriptor left.
+#[cfg(unix)]
+pub(super) fn duplicate(stream: &Stream) -> Result<std::os::fd::OwnedFd> {
+    use std::os::fd::AsFd;
+    let Stream::UdSocket(socket) = stream;
+    Ok(socket.as_fd().try_clone_to_owned()?)
+}
+
 /// Listens at `address`. Only the holder of the group's lock may: whatever file is there is stale, and is removed.
 ///
 /// # Errors
@@ -106,9 +125,7 @@ impl Connection {
     /// When the process has no descriptor left.
     #[cfg(unix)]
     pub fn descriptor(&self) -> Result<std::os::fd::OwnedFd> {
-        use std::os::fd::AsFd;
-        let Stream::UdSocket(socket) = &self.stream;
-        Ok(socket.as_fd().try_clone_to_owned()?)
+        duplicate(&self.stream)
     }
 
     /// Both directions, to be used at the same time: who writes must go on reading, or two ends that have much to say

@@ -21,6 +21,8 @@ use tokio::sync::Notify;
 
 use crate::error::Result;
 use crate::inbox::Inbox;
+#[cfg(unix)]
+use crate::ipc::connection::{duplicate, SEND};
 use crate::ipc::frame::{self, Codec, Frame, FrameReader, Kind};
 use crate::ipc::message::Final;
 use crate::role::Epoch;
@@ -31,13 +33,6 @@ pub use traffic::Traffic;
 /// While so many bytes of replies wait to be written to a caller, no more calls are read from it. The caller's end always
 /// reads: two ends that wait for each other to read would wait for ever.
 const PAUSE_READING: usize = 16 * 1024 * 1024;
-
-/// How a socket is written to: without waiting.
-#[cfg(target_os = "linux")]
-const SEND: rustix::net::SendFlags = rustix::net::SendFlags::DONTWAIT.union(rustix::net::SendFlags::NOSIGNAL);
-/// As on Linux. Node ignores SIGPIPE where the flag is missing.
-#[cfg(all(unix, not(target_os = "linux")))]
-const SEND: rustix::net::SendFlags = rustix::net::SendFlags::DONTWAIT;
 
 /// How often a lane whose member has ended otherwise is looked at.
 #[cfg(unix)]
@@ -340,14 +335,6 @@ impl Lane {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The second descriptor of the socket, for the JavaScript thread: it stays valid as long as the lane is referred to.
-#[cfg(unix)]
-fn duplicate(stream: &Stream) -> Result<std::os::fd::OwnedFd> {
-    use std::os::fd::AsFd;
-    let Stream::UdSocket(socket) = stream;
-    Ok(socket.as_fd().try_clone_to_owned()?)
 }
 
 /// The open lanes of an agent, by number: how JavaScript names them.

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::error::Result;
+#[cfg(unix)]
+use crate::ipc::connection::SEND;
 use crate::ipc::connection::{Connection, Outward};
 use crate::role::Epoch;
 
@@ -95,13 +97,7 @@ impl Voice {
     /// An error is not reported here: who reads meets it, after what the primary had said before.
     #[cfg(unix)]
     fn write_now(&self, frames: &[u8]) -> usize {
-        use rustix::net::SendFlags;
-        #[cfg(target_os = "linux")]
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        // Node ignores SIGPIPE where the flag is missing.
-        #[cfg(not(target_os = "linux"))]
-        let flags = SendFlags::DONTWAIT;
-        rustix::net::send(&self.direct, frames, flags).unwrap_or(0)
+        rustix::net::send(&self.direct, frames, SEND).unwrap_or(0)
     }
 
     #[cfg(not(unix))]
