@@ -2,7 +2,7 @@ import { encode } from '../ts/codec';
 import { Answers } from '../ts/engine/answers';
 import type { EngineHost, Invocation } from '../ts/engine/engine';
 import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
-import { OutgoingCalls } from '../ts/engine/outgoing';
+import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
 import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
 import { callText, readReplies, Status } from '../ts/engine/wire';
@@ -23,6 +23,14 @@ function hostOf(invoke: (name: string, args: unknown[], invocation?: Invocation)
     giveUp: () => undefined,
     logger: silent,
   };
+}
+
+function outgoingWith(limits: OutgoingLimits): OutgoingCalls {
+  return new OutgoingCalls(
+    limits,
+    () => 'none',
+    () => {},
+  );
 }
 
 interface Reply {
@@ -144,11 +152,7 @@ describe('calls that come in', () => {
 
 test('a call that another one has given up is not run when this process becomes primary', async () => {
   const limits = { maxPayload: 1000, maxPending: 10, maxPendingBytes: 1000, readyTimeout: 5000 };
-  const outgoing = new OutgoingCalls(
-    limits,
-    () => 'none',
-    () => {},
-  );
+  const outgoing = outgoingWith(limits);
   const controller = new AbortController();
   const first = outgoing.call('first', []);
   const second = outgoing.call('second', [], { signal: controller.signal }).catch(error => error);
@@ -165,11 +169,7 @@ test('a call that another one has given up is not run when this process becomes 
 
 test('the size of what is sent counts, not its estimate, where the primary takes less', async () => {
   const limits = { maxPayload: 1_000_000, maxPending: 10, maxPendingBytes: 1_000_000, readyTimeout: 5000 };
-  const outgoing = new OutgoingCalls(
-    limits,
-    () => 'none',
-    () => {},
-  );
+  const outgoing = outgoingWith(limits);
   const sent: unknown[] = [];
   outgoing.open({ id: 1, maxPayload: 1000, send: payload => sent.push(payload) });
   const fits = outgoing.call('fits', ['x'.repeat(900)]);
@@ -181,11 +181,7 @@ test('the size of what is sent counts, not its estimate, where the primary takes
 
 test('calls of one turn go together, and so do their replies, but not all of them', async () => {
   const limits = { maxPayload: 1000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
-  const outgoing = new OutgoingCalls(
-    limits,
-    () => 'none',
-    () => {},
-  );
+  const outgoing = outgoingWith(limits);
   const incoming = new IncomingCalls(
     hostOf((_, args) => args[0]),
     limits,
