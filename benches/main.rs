@@ -2,6 +2,7 @@
 //!
 //! * [`frames`]: the header, and the reader over streams of different shapes.
 //! * [`messages`]: what is said on the control lane, and parcels.
+//! * [`ring`]: one frame through shared memory, and over a socket (Linux).
 //! * [`metrics`]: snapshots come in, the group's text goes out, the state for the next primary is written and read.
 //!
 //! The table of pending calls is not here, because it is JavaScript's: Rust can't settle a promise cheaply. Its
@@ -12,6 +13,8 @@
 mod frames;
 mod messages;
 mod metrics;
+#[cfg(target_os = "linux")]
+mod ring;
 
 use std::time::Duration;
 
@@ -25,6 +28,8 @@ fn main() {
         .configure_from_args();
     frames::frames(&mut criterion);
     messages::messages(&mut criterion);
+    #[cfg(target_os = "linux")]
+    ring::ring(&mut criterion);
     metrics::metrics(&mut criterion);
     criterion.final_summary();
 }

@@ -354,11 +354,10 @@ impl NativeAgent {
         let kind = u8::try_from(kind).ok().and_then(|kind| Kind::try_from(kind).ok());
         let kind = kind.filter(|kind| matches!(kind, Kind::Calls | Kind::Replies));
         let kind = kind.ok_or_else(|| Error::from_reason("only calls and replies are sent"))?;
+        // Before: the answer may come at once.
+        self.lanes.sends(lane);
         Ok(match self.agent.send(lane, kind, codec, payload, bounded) {
-            Sent::Frame(number) => {
-                self.lanes.sent(lane);
-                callback::number(number)
-            }
+            Sent::Frame(number) => callback::number(number),
             Sent::Closed => 0.0,
             Sent::Full => -1.0,
         })

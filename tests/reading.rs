@@ -30,8 +30,8 @@ fn what_came_in_one_piece_with_the_handshake_is_read_also_when_the_lane_has_ende
 
     let number = member.lane(0);
     let lane = member.agent.lane(number).unwrap();
-    let mut reader = LaneReader::new(lane).unwrap();
-    assert!(LaneReader::new(member.agent.lane(number).unwrap()).is_none(), "one reader for each lane");
+    let mut reader = LaneReader::new(lane, true).unwrap();
+    assert!(LaneReader::new(member.agent.lane(number).unwrap(), true).is_none(), "one reader for each lane");
     let mut frames = Vec::new();
     loop {
         let filled = reader.fill();

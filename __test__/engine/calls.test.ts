@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { Processes } from './members';
 
 let processes: Processes;
@@ -85,6 +87,24 @@ test('calls of one member run in the order in which they were made, whatever the
   await workers[0].run('callAll', calls);
   const seen = (await workers[1].call<{ i: number }[]>('recorded')).map(each => each.i);
   expect(seen).toEqual(Array.from({ length: 3000 }, (_, i) => i));
+});
+
+test('calls of members that call in turns keep the order of each, whichever way they go', async () => {
+  const { primary, workers } = await processes.group(3);
+  await Promise.all(workers.map((worker, from) => worker.run('callInRhythm', 3000, from)));
+  const seen = await workers[0].call<{ from: number; i: number }[]>('recorded');
+  const all = Array.from({ length: 3000 }, (_, i) => i);
+  for (const from of workers.keys()) {
+    expect(seen.filter(each => each.from === from).map(each => each.i)).toEqual(all);
+  }
+  if (
+    process.platform === 'linux' &&
+    process.env.MIDWAY_PROCESS_AGENT_LANE !== 'thread' &&
+    availableParallelism() > 1
+  ) {
+    // Else only one of the ways was tried.
+    expect(readFileSync(`/proc/${primary.pid}/maps`, 'utf8')).toContain('/memfd:process-agent');
+  }
 });
 
 test('calls wait for a primary that is still starting, and keep their order', async () => {

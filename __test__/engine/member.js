@@ -351,6 +351,25 @@ const commands = {
   },
   collectGarbage: () => global.gc(),
   callAll: calls => Promise.all(calls.map(([name, args]) => engine.call(name, args))),
+  /** `count` calls of many sizes, some of them awaited: one at a time, in bursts, and after a while without any. */
+  callInRhythm: async (count, from) => {
+    let seed = 1;
+    const random = below => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      return (seed >>> 8) % below;
+    };
+    const calls = [];
+    for (let i = 0; i < count; i++) {
+      const size = random(20) === 0 ? random(100_000) : random(400);
+      calls.push(engine.call('record', [{ from, i, load: 'x'.repeat(size) }]));
+      if (random(3) === 0) {
+        await calls[i];
+      } else if (random(200) === 0) {
+        await new Promise(resolve => setTimeout(resolve, 1));
+      }
+    }
+    await Promise.all(calls);
+  },
   /** Makes a call after the event loop has been blocked: what happened meanwhile is not known here yet. */
   blockThenCall: (ms, name, args) => {
     const until = now() + ms;

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use process_agent::ipc::deaths::Death;
-use process_agent::ipc::frame::{encode, encode_parcel, Codec, Kind};
+use process_agent::ipc::frame::{encode, encode_parcel, header, Codec, Kind};
 use process_agent::ipc::health::{Condition, Standing};
+use process_agent::ipc::lane::memory::Memory;
+use process_agent::ipc::lane::ring::{Reader, Writer};
 use process_agent::ipc::message::{Final, MemberInfo, MemberState, Message, PROTOCOL};
 use process_agent::ipc::parcel::{Body, GatherId, Parcel, ScrapeId};
 use process_agent::metrics::aggregate::Aggregate;
@@ -37,6 +39,7 @@ fn main() {
     put("frames", frames());
     put("messages", lines(messages()));
     put("parcels", parcels());
+    put("rings", rings());
     put("schemas", lines(schemas().iter().map(|schema| schema.to_json().into_bytes()).collect()));
     put("snapshots", vec![snapshots()]);
     put("expositions", expositions());
@@ -100,6 +103,24 @@ fn messages() -> Vec<Vec<u8>> {
     let mut lines: Vec<_> = all.iter().map(|message| message.to_bytes(EPOCH)[16..].to_vec()).collect();
     lines.push(Final { accepted: 7, relieved: true }.to_bytes());
     lines
+}
+
+/// Memory with some calls in it, one of which is read.
+fn rings() -> Vec<Vec<u8>> {
+    let (memory, file) = Memory::create().expect("memory");
+    Reader::wake(memory.calls());
+    let (mut writer, mut reader) = (Writer::default(), Reader::default());
+    for (number, payload) in [(1, &b"[1]"[..]), (2, b""), (3, b"a longer payload")] {
+        let head = header(Kind::Calls, Codec::Text, EPOCH, 0, payload.len());
+        let _ = writer.push(memory.calls(), number, head, payload);
+    }
+    let mut unread = vec![0; 4096];
+    rustix::io::pread(&file, &mut unread, 0).expect("it is read");
+    reader.look(memory.calls()).expect("it is whole");
+    let _ = reader.take(memory.calls(), 1);
+    let mut read = vec![0; 4096];
+    rustix::io::pread(&file, &mut read, 0).expect("it is read");
+    vec![unread, read]
 }
 
 fn parcels() -> Vec<Vec<u8>> {

@@ -39,6 +39,9 @@ pub enum Kind {
     Final = 3,
     /// A [`crate::ipc::parcel::Parcel`] and, behind it, a body that JavaScript alone understands.
     Parcel = 4,
+    /// About the memory that both ends of a lane share; without a payload. A caller asks for it, its primary hands it over, and
+    /// either wakes the other end with it, to look there.
+    Ring = 5,
 }
 
 impl TryFrom<u8> for Kind {
@@ -51,6 +54,7 @@ impl TryFrom<u8> for Kind {
             2 => Ok(Self::Replies),
             3 => Ok(Self::Final),
             4 => Ok(Self::Parcel),
+            5 => Ok(Self::Ring),
             other => Err(AgentError::BadFrame(format!("unknown kind {other}"))),
         }
     }
@@ -133,6 +137,18 @@ pub fn header(kind: Kind, codec: Codec, epoch: Epoch, head: usize, payload: usiz
     out.put_u16_le(head);
     out.put_u64_le(epoch.0);
     header
+}
+
+/// The one frame that `bytes` are, whole and with nothing behind it.
+///
+/// # Errors
+/// [`AgentError::BadFrame`] when they are none, or its payload is larger than `limit`.
+pub fn whole(bytes: Vec<u8>, limit: usize) -> Result<Frame> {
+    let mut reader = FrameReader { buffer: Bytes::from(bytes).into(), limit };
+    match reader.next_frame()? {
+        Some(frame) if reader.buffer.is_empty() => Ok(frame),
+        _ => Err(AgentError::BadFrame("not one whole frame".into())),
+    }
 }
 
 /// Takes bytes as they arrive and gives whole frames.

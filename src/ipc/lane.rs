@@ -4,15 +4,25 @@
 //! (Unix), and otherwise by a task of the agent's thread. What arrives is read by the event loop itself, which polls the
 //! socket ([`reader`]), or, where that can't be, by a task of the agent's thread, into the inbox with its one coalesced
 //! wake-up ([`open`] has both). Order per lane holds on either path: the task writes only while the queue is not empty,
-//! and the JavaScript thread only while it is.
+//! and the JavaScript thread only while it is. On Linux small frames to an end that is awake pass by the socket ([`express`]).
 
+mod budget;
+#[cfg(target_os = "linux")]
+mod express;
+#[cfg(all(unix, not(target_os = "linux")))]
+#[path = "lane/no_express.rs"]
+mod express;
+#[cfg(target_os = "linux")]
+pub mod memory;
 mod open;
 #[cfg(unix)]
 pub mod reader;
+#[cfg(target_os = "linux")]
+pub mod ring;
 mod traffic;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interprocess::local_socket::tokio::Stream;
@@ -27,6 +37,7 @@ use crate::ipc::frame::{self, Codec, Frame, FrameReader, Kind};
 use crate::ipc::message::Final;
 use crate::role::Epoch;
 
+pub use budget::Budget;
 pub use open::{open, OpenLane, Peer};
 pub use traffic::Traffic;
 
@@ -38,6 +49,10 @@ const PAUSE_READING: usize = 16 * 1024 * 1024;
 #[cfg(unix)]
 const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
 
+/// The protocol's version since which lanes may have shared memory.
+#[cfg(target_os = "linux")]
+const RINGS: u32 = 3;
+
 /// Who reads what arrives on a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadBy {
@@ -47,6 +62,12 @@ pub enum ReadBy {
     /// The event loop, which polls the socket.
     #[cfg(unix)]
     EventLoop,
+}
+
+/// What [`ring`] is made of.
+#[cfg(target_os = "linux")]
+mod atomics {
+    pub use std::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 }
 
 /// A lane's number, unique in this process.
@@ -63,6 +84,9 @@ pub struct Lane {
     pub epoch: Epoch,
     /// The other end makes the calls.
     pub calls_us: bool,
+    /// The other end knows of memory that both share.
+    #[cfg(target_os = "linux")]
+    knows_rings: bool,
     read_by: ReadBy,
     state: Mutex<State>,
     queued: Notify,
@@ -106,37 +130,13 @@ struct State {
     end: Option<Result<()>>,
     /// The other end's last word.
     last: Option<Final>,
+    /// A shorter way for small frames, if both ends have one.
+    #[cfg(target_os = "linux")]
+    express: Option<express::Outlet>,
 }
 
 /// What is left of a frame.
 type Chunk = Vec<u8>;
-
-/// How many bytes the lanes of an agent may hold for ends that don't read.
-#[derive(Debug)]
-pub struct Budget {
-    most: usize,
-    held: AtomicUsize,
-}
-
-impl Budget {
-    /// A budget of `most` bytes for all lanes together, and of half of it for each.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { most, held: AtomicUsize::new(0) }
-    }
-
-    /// How many bytes may be held for all ends together.
-    #[must_use]
-    pub fn most(&self) -> usize {
-        self.most
-    }
-
-    fn has_room(&self, unwritten: usize, more: usize) -> bool {
-        // What is larger by itself passes alone: its own size has a limit of its own.
-        unwritten == 0
-            || (unwritten + more <= self.most / 2 && self.held.load(Ordering::Relaxed) + more <= self.most)
-    }
-}
 
 /// What came of giving a batch to a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,14 +166,16 @@ impl State {
 }
 
 impl Lane {
-    fn new(epoch: Epoch, calls_us: bool, stream: &Stream, context: &LaneContext) -> Result<Self> {
+    fn new(epoch: Epoch, peer: Peer, stream: &Stream, context: &LaneContext) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         #[cfg(not(unix))]
         let _ = stream;
         Ok(Self {
             id: LaneId(NEXT.fetch_add(1, Ordering::Relaxed)),
             epoch,
-            calls_us,
+            calls_us: peer.calls_us,
+            #[cfg(target_os = "linux")]
+            knows_rings: peer.protocol >= RINGS,
             read_by: context.read_by,
             state: Mutex::default(),
             queued: Notify::new(),
@@ -205,6 +207,11 @@ impl Lane {
     fn enqueue(&self, state: &mut State, kind: Kind, codec: Codec, payload: &[u8]) {
         let header = frame::header(kind, codec, self.epoch, 0, payload.len());
         state.sent += 1;
+        #[cfg(target_os = "linux")]
+        if self.goes_by_express(state, header, payload) {
+            state.written += 1;
+            return;
+        }
         let written =
             if state.queue.is_empty() && !state.writing { self.write_now(&header, payload) } else { 0 };
         let whole = header.len() + payload.len();
@@ -216,7 +223,7 @@ impl Lane {
         rest.extend_from_slice(header.get(written..).unwrap_or_default());
         rest.extend_from_slice(&payload[written.saturating_sub(header.len())..]);
         state.unwritten += rest.len();
-        self.budget.held.fetch_add(rest.len(), Ordering::Relaxed);
+        self.budget.hold(rest.len());
         state.queue.push_back(rest);
         self.queued.notify_one();
     }
@@ -296,7 +303,7 @@ impl Lane {
         let mut state = self.state();
         state.written += 1;
         state.unwritten = state.unwritten.saturating_sub(size);
-        self.budget.held.fetch_sub(size, Ordering::Relaxed);
+        self.budget.release(size);
         self.go_on(state);
     }
 
@@ -323,11 +330,16 @@ impl Lane {
     fn close(&self) -> u64 {
         let mut state = self.state();
         state.phase = Phase::Closed;
+        #[cfg(target_os = "linux")]
+        if let Some(unread) = state.express.take().and_then(|express| express.first_unread()) {
+            // The other end has never seen it, nor what came behind it.
+            state.written = state.written.min(unread.saturating_sub(1));
+        }
         // Not for reading: on some systems that drops what has arrived and is not read yet.
         #[cfg(unix)]
         let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Write);
         state.queue.clear();
-        self.budget.held.fetch_sub(state.unwritten, Ordering::Relaxed);
+        self.budget.release(state.unwritten);
         state.unwritten = 0;
         state.written
     }

@@ -9,8 +9,8 @@ use crate::ipc::health::Standing;
 use crate::role::{Epoch, MemberId};
 
 /// The protocol's version, raised with each change of what is said between members.
-pub const PROTOCOL: u32 = 2;
-/// The oldest version that is spoken too: one back, during a rolling restart. Version 1 was never released.
+pub const PROTOCOL: u32 = 3;
+/// The oldest version that is spoken too: one back, during a rolling restart.
 pub const OLDEST_PROTOCOL: u32 = 2;
 
 /// The protocol's versions that a process speaks.

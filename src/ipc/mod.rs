@@ -15,9 +15,10 @@
 //! ```
 //!
 //! The life of a call: JavaScript encodes a batch and gives it to [`lane::Lane::send`], which writes it from the
-//! JavaScript thread if the socket takes it and else leaves it to the lane's writer task. At the other end the lane's
-//! reader task puts it into the [`crate::inbox::Inbox`], whose one wake-up makes JavaScript take all that waits. The
-//! reply comes back the same way. Which lane carries calls is decided in [`lane`] alone.
+//! JavaScript thread, to memory that both ends share or to the socket, and else leaves it to the lane's writer task. At the
+//! other end the event loop reads it; where it can't, the lane's reader task puts it into the [`crate::inbox::Inbox`], whose
+//! one wake-up makes JavaScript take all that waits. The reply comes back the same way. Which way carries calls is decided in
+//! [`lane`] alone.
 //!
 //! When a primary dies, each lane is read to its end before JavaScript hears that it is closed, so a reply that was
 //! already sent still counts.

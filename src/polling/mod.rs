@@ -84,10 +84,10 @@ impl Polling {
         }
     }
 
-    /// Something was sent on a lane.
-    pub fn sent(&self, lane: u32) {
+    /// Something is about to be sent on a lane.
+    pub fn sends(&self, lane: u32) {
         if let Some(poller) = &self.poller {
-            poller.sent(lane);
+            poller.sends(lane);
         }
     }
 }
@@ -134,7 +134,7 @@ impl Polling {
 
     pub fn refuse(&self, _agent: &Agent, _lane: u32, _reason: String) {}
 
-    pub fn sent(&self, _lane: u32) {}
+    pub fn sends(&self, _lane: u32) {}
 }
 
 #[cfg(not(unix))]

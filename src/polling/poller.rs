@@ -1,14 +1,13 @@
 //! Polls the sockets of call lanes on the event loop, and gives their frames to JavaScript.
-//!
-//! Before the loop goes to sleep while an answer is expected, it may wait awake for it, as [`super::spin`] allows: never
-//! with other work waiting, and others have their turn after [`TURN`].
+
+mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use napi::bindgen_prelude::Env;
 use napi::Result;
@@ -18,16 +17,12 @@ use crate::error::AgentError;
 use crate::ipc::lane::reader::{Fill, LaneReader};
 use crate::ipc::lane::Lane;
 use crate::ipc::message::Final;
-use crate::polling::spin::{has_free_core, Budget, CAP, CONTENDED};
+use crate::polling::spin::{has_free_core, Budget};
 use crate::polling::uv::{EventLoop, Handle};
 use crate::watch::event_loop::Turns;
 
 /// How often a socket is read before other work of the loop has its turn, if a frame is not whole until then.
 const READS: usize = 4;
-/// How long the loop may wait awake, and run what comes, before others have their turn.
-const TURN: Duration = Duration::from_micros(200);
-/// How often the lane is looked at, for each look at everything else.
-const LOOKS: usize = 4;
 
 /// See the module. Belongs to the thread of its event loop.
 pub struct Poller {
@@ -43,6 +38,8 @@ pub struct Poller {
     /// The lane that has spoken last, and whether it is expected to speak again soon.
     recent: RefCell<Weak<Polled>>,
     expects: Cell<bool>,
+    /// Lanes that may bring frames through shared memory, of which no event tells: they are looked at before the loop sleeps.
+    attended: RefCell<Vec<Rc<Polled>>>,
     is_awake: Cell<bool>,
 }
 
@@ -52,6 +49,8 @@ struct Polled {
     poll: Handle,
     reader: RefCell<LaneReader>,
     calls_us: bool,
+    /// It is among [`Poller::attended`].
+    attended: Cell<bool>,
 }
 
 impl Poller {
@@ -81,6 +80,7 @@ impl Poller {
             budget,
             recent: RefCell::default(),
             expects: Cell::new(false),
+            attended: RefCell::default(),
             is_awake: Cell::new(false),
         });
         let weak = Rc::downgrade(&poller);
@@ -100,7 +100,7 @@ impl Poller {
                     turns.note();
                 }
                 let Some(poller) = weak.upgrade() else { return };
-                if poller.expects.get() || poller.is_awake.get() {
+                if poller.expects.get() || poller.is_awake.get() || !poller.attended.borrow().is_empty() {
                     poller.before_sleep();
                     // What it has run is no part of the next turn.
                     if let Some(turns) = &turns {
@@ -120,7 +120,7 @@ impl Poller {
     /// Reads a lane from now on.
     pub fn read(self: &Rc<Self>, lane: Arc<Lane>) {
         let id = lane.id.0;
-        let Some(mut reader) = LaneReader::new(lane) else { return };
+        let Some(mut reader) = LaneReader::new(lane, self.budget.is_some()) else { return };
         let weak = Rc::downgrade(self);
         let poll = self.event_loop.poll(reader.as_fd(), move || {
             if let Some(this) = weak.upgrade() {
@@ -133,7 +133,7 @@ impl Poller {
         };
         poll.watch();
         let calls_us = reader.lane().calls_us;
-        let polled = Polled { poll, reader: RefCell::new(reader), calls_us };
+        let polled = Polled { poll, reader: RefCell::new(reader), calls_us, attended: Cell::new(false) };
         self.lanes.borrow_mut().insert(id, Rc::new(polled));
     }
 
@@ -149,6 +149,9 @@ impl Poller {
     pub fn resume(&self, lane: u32) {
         if let Some(polled) = self.polled(lane) {
             polled.poll.watch();
+            if polled.reader.borrow().has_next() {
+                self.expect(&polled);
+            }
         }
     }
 
@@ -160,8 +163,8 @@ impl Poller {
         }
     }
 
-    /// Something was sent on the lane: an answer may come soon.
-    pub fn sent(&self, lane: u32) {
+    /// Something is about to be sent on the lane: an answer may come soon.
+    pub fn sends(&self, lane: u32) {
         if self.budget.is_some() {
             if let Some(polled) = self.polled(lane) {
                 self.expect(&polled);
@@ -172,6 +175,7 @@ impl Poller {
     /// Nothing is polled any more, and JavaScript is not called.
     pub fn close(&self) {
         self.lanes.borrow_mut().clear();
+        self.attended.borrow_mut().clear();
         self.prepare.borrow_mut().take();
         self.awake.borrow_mut().take();
         self.js.borrow_mut().take();
@@ -182,14 +186,6 @@ impl Poller {
 
     fn polled(&self, lane: u32) -> Option<Rc<Polled>> {
         self.lanes.borrow().get(&lane).cloned()
-    }
-
-    fn expect(&self, polled: &Rc<Polled>) {
-        self.expects.set(true);
-        let mut recent = self.recent.borrow_mut();
-        if !std::ptr::eq(recent.as_ptr(), Rc::as_ptr(polled)) {
-            *recent = Rc::downgrade(polled);
-        }
     }
 
     fn readable(&self, lane: u32) {
@@ -210,14 +206,7 @@ impl Poller {
                 return Fill::Nothing;
             }
             let filled = polled.reader.borrow_mut().fill();
-            let mut told = false;
-            loop {
-                // Not borrowed while JavaScript runs: it may end the lane.
-                let next = polled.reader.borrow_mut().next_frame();
-                let Some(frame) = next else { break };
-                told = true;
-                js.tell(polled.reader.borrow().lane().id, &frame);
-            }
+            let told = Self::tell(&js, polled);
             if filled == Fill::End {
                 polled.poll.unwatch();
             }
@@ -231,56 +220,18 @@ impl Poller {
         Fill::Nothing
     }
 
-    /// The loop is about to go to sleep. If an answer is expected, it waits awake for it, for a while.
-    fn before_sleep(&self) {
-        if self.is_awake.replace(false) {
-            self.keep_awake(false);
-        }
-        if !self.expects.replace(false) {
-            return;
-        }
-        let (Some(budget), Some(polled)) = (&self.budget, self.recent.borrow().upgrade()) else { return };
-        let mut now = Instant::now();
-        if self.event_loop.may_sleep_ms() == 0 || !budget.borrow_mut().allows(now) {
-            return;
-        }
-        let (began, mut waits_since, mut contended) = (now, now, false);
-        for looks in 1.. {
-            if self.pump(&polled, true) == Fill::Some {
-                if polled.calls_us {
-                    self.expects.set(true);
-                }
-                if !self.expects.get() || self.event_loop.may_sleep_ms() == 0 {
-                    return;
-                }
-                now = Instant::now();
-                if now - began >= TURN {
-                    // Timers and sockets first; then on.
-                    self.keep_awake(true);
-                    return;
-                }
-                self.expects.set(false);
-                waits_since = now;
-                continue;
-            }
-            if looks % LOOKS == 0 && self.event_loop.has_events() {
-                return;
-            }
-            rustix::thread::sched_yield();
-            let after = Instant::now();
-            contended |= after - now > CONTENDED;
-            now = after;
-            if contended || now - waits_since >= CAP {
-                budget.borrow_mut().missed(now - waits_since, contended);
-                return;
-            }
-        }
-    }
-
-    fn keep_awake(&self, awake: bool) {
-        self.is_awake.set(awake);
-        if let Some(handle) = self.awake.borrow().as_ref() {
-            handle.keep_awake(awake);
+    /// Gives JavaScript what has arrived.
+    fn tell(js: &FrameCallback, polled: &Polled) -> bool {
+        // After the socket was read: what went through memory before what it has brought is seen now.
+        polled.reader.borrow_mut().look();
+        let id = polled.reader.borrow().lane().id;
+        let mut told = false;
+        loop {
+            // Not borrowed while JavaScript runs: it may end the lane, and sends on it.
+            let next = polled.reader.borrow_mut().next_frame();
+            let Some(frame) = next else { return told };
+            told = true;
+            js.tell(id, &frame);
         }
     }
 }

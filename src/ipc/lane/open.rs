@@ -62,7 +62,7 @@ pub fn open(
     peer: Peer,
     context: &LaneContext,
 ) -> Result<OpenLane> {
-    let lane = Arc::new(Lane::new(epoch, peer.calls_us, &stream, context)?);
+    let lane = Arc::new(Lane::new(epoch, peer, &stream, context)?);
     reader.set_limit(context.max_payload.saturating_add(BATCH_ROOM));
     let wire = match context.read_by {
         ReadBy::Thread => Wire::Whole(stream, reader),
@@ -162,6 +162,8 @@ impl Lane {
                 self.state().last = Some(last);
                 Ok(None)
             }
+            // Who reads here without sharing memory has none to look into, and none to hand over.
+            Kind::Ring => Ok(None),
             Kind::Control | Kind::Parcel => {
                 Err(AgentError::BadFrame(format!("a {:?} on a call lane", frame.kind)))
             }

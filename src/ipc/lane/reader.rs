@@ -11,9 +11,10 @@ use bytes::BufMut;
 use rustix::net::RecvFlags;
 use tokio::io::AsyncWriteExt;
 
+use super::express::Express;
 use super::Lane;
 use crate::error::{AgentError, Result};
-use crate::ipc::frame::{Frame, FrameReader};
+use crate::ipc::frame::{Frame, FrameReader, Kind};
 
 /// What came of a look into the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +30,19 @@ pub enum Fill {
 /// See the module. One for each lane.
 #[derive(Debug)]
 pub struct LaneReader {
-    lane: Arc<Lane>,
-    frames: FrameReader,
+    pub(super) lane: Arc<Lane>,
+    pub(super) frames: FrameReader,
     ended: bool,
+    pub(super) express: Express,
 }
 
 impl LaneReader {
-    /// The reader of a lane; `None` when it has one already, or is read by a thread.
+    /// The reader of a lane; `None` when it has one already, or is read by a thread. `waits_awake` tells whether it may share
+    /// memory with the other end, which pays only then.
     #[must_use]
-    pub fn new(lane: Arc<Lane>) -> Option<Self> {
+    pub fn new(lane: Arc<Lane>, waits_awake: bool) -> Option<Self> {
         let frames = lane.state().unread.take()?;
-        Some(Self { lane, frames, ended: false })
+        Some(Self { lane, frames, ended: false, express: Express::new(waits_awake) })
     }
 
     /// The lane.
@@ -62,6 +65,9 @@ impl LaneReader {
     }
 
     fn receive(&mut self) -> rustix::io::Result<usize> {
+        if let Some(count) = self.receive_memory() {
+            return count;
+        }
         let space = self.frames.space();
         let (read, _) =
             rustix::net::recv(&self.lane.direct, space.spare_capacity_mut(), RecvFlags::DONTWAIT)?;
@@ -77,7 +83,7 @@ impl LaneReader {
     /// The next frame that is JavaScript's, of what was read. It counts as accepted.
     pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
-            let frame = match self.frames.next_frame() {
+            let frame = match self.next_in_order() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return None,
                 Err(error) => {
@@ -85,8 +91,10 @@ impl LaneReader {
                     return None;
                 }
             };
+            let about_memory = frame.kind == Kind::Ring;
             match self.lane.understand(frame) {
                 Ok(Some(frame)) if self.lane.count_accepted(&frame) => return Some(frame),
+                Ok(_) if about_memory => self.heed_ring(),
                 // Behind the last word nothing is accepted.
                 Ok(_) => {}
                 Err(error) => {
@@ -108,6 +116,7 @@ impl LaneReader {
     /// The lane ends because of what it brought: nothing more of that is given out.
     pub fn end(&mut self, how: Result<()>) -> Fill {
         self.frames = FrameReader::new(0);
+        self.express = Express::new(false);
         self.stop(how)
     }
 
