@@ -121,6 +121,24 @@ describe('getters and toJSON()', () => {
   );
 });
 
+describe('a list of arguments', () => {
+  it.each([0, 100])('may be among them, beside %i objects', count => {
+    for (const within of [(list: unknown) => list, (list: unknown) => ({ list: [list] })]) {
+      const list: unknown[] = Array.from({ length: count }, (_, i) => ({ i }));
+      list.push(within(list));
+      const arrived = decode(encode(list, 'args')) as unknown[];
+      expect(arrived).toHaveLength(count + 1);
+      expect(difference(arrived, list)).toBeUndefined();
+    }
+  });
+
+  it('is text whatever else it has', () => {
+    const [list, none] = [Object.assign([{ a: 1 }], { extra: 1 }), Object.assign([], { extra: 1 })];
+    expect([encode(list, 'args'), encode(none, 'args')]).toEqual(['[{"a":1}]', '[]']);
+    expect(difference(decode(encode(list, 'result')), list)).toBeUndefined();
+  });
+});
+
 describe('a copy', () => {
   it('is taken when it is encoded', () => {
     const bytes = Buffer.from('a');

@@ -8,7 +8,7 @@
 
 /** Deepest nesting of text. */
 const MAX_DEPTH = 32;
-/** Most objects of a value that is written by hand: looking through a list of these is faster than a Set. */
+/** Most objects of a value that is written by hand: to look through a list of these is faster than a Set. */
 const FEW = 16;
 /** Longest array that is written by hand, and the same where there seem to be objects in it. */
 const SHORT = 64;
@@ -32,12 +32,9 @@ const ESCAPED = 24;
 /** Stands for a value that is not plain. */
 const NOT_PLAIN = Symbol('not plain');
 
-const few = new Array<object | undefined>(FEW).fill(undefined);
 let many: Set<object> | undefined;
-let objects = 0;
 let longTotal = 0;
 let isLarge = false;
-let trusted: unknown;
 let busy = false;
 
 /**
@@ -50,28 +47,31 @@ export function toText(value: unknown, isList: boolean): string | undefined {
     return undefined;
   }
   busy = true;
-  objects = 0;
   longTotal = 0;
   isLarge = false;
   try {
-    trusted = isList ? value : undefined;
-    const text = write(value, 0);
-    return isLarge ? writeLarge(value) : text;
+    const text = isList ? writeList(value as unknown[]) : write(value, 0, []);
+    return isLarge ? writeLarge(value, isList) : text;
   } catch {
     // A getter has thrown. Structured clone meets it too, and knows its path.
     return undefined;
   } finally {
-    for (let i = 0; i < objects; i++) {
-      few[i] = undefined;
-    }
     many = undefined;
-    trusted = undefined;
     busy = false;
   }
 }
 
-/** By hand, which is faster than a check and then `JSON.stringify` as long as the value is small. */
-function write(value: unknown, depth: number): string | undefined {
+/** Not noted as seen: the list that is an argument itself is found where it is met in itself. */
+function writeList(list: unknown[]): string | undefined {
+  return Object.getPrototypeOf(list) === Array.prototype ? writeElements(list, 0, []) : undefined;
+}
+
+/**
+ * By hand, which is faster than a check and then `JSON.stringify` as long as the value is small. `seen` has the objects
+ * that were met: a list that is as young as they are, because what is old and points to what is young costs the garbage
+ * collector an entry each.
+ */
+function write(value: unknown, depth: number, seen: object[]): string | undefined {
   switch (typeof value) {
     case 'string':
       return value.length < LONG ? quote(value) : writeLong(value);
@@ -90,17 +90,21 @@ function write(value: unknown, depth: number): string | undefined {
   if (depth >= MAX_DEPTH) {
     return undefined;
   }
-  if (objects === FEW) {
+  const before = seen.length;
+  if (before === FEW) {
     isLarge = true;
     return undefined;
   }
-  for (let i = 0; i < objects; i++) {
-    if (few[i] === value) {
+  for (let i = 0; i < before; i++) {
+    if (seen[i] === value) {
       return undefined;
     }
   }
-  few[objects++] = value;
-  return Array.isArray(value) ? writeArray(value, depth) : writeObject(value as Record<string, unknown>, depth);
+  seen.push(value);
+  if (!Array.isArray(value)) {
+    return writeObject(value as Record<string, unknown>, depth, seen);
+  }
+  return isPlainArray(value) ? writeElements(value, depth, seen) : undefined;
 }
 
 function writeLong(value: string): string | undefined {
@@ -109,51 +113,56 @@ function writeLong(value: string): string | undefined {
   return isLarge ? undefined : JSON.stringify(value);
 }
 
-function writeArray(value: unknown[], depth: number): string | undefined {
-  if (!isPlainArray(value)) {
-    return undefined;
-  }
-  if (value.length > SHORT || (value.length > SHORT_OF_OBJECTS && typeof value[0] === 'object')) {
+function writeElements(value: unknown[], depth: number, seen: object[]): string | undefined {
+  const { length } = value;
+  if (length > SHORT || (length > SHORT_OF_OBJECTS && typeof value[0] === 'object')) {
     isLarge = true;
     return undefined;
   }
-  let text = '';
-  for (let i = 0; i < value.length; i++) {
-    const each = write(value[i], depth + 1);
+  if (length === 0) {
+    return '[]';
+  }
+  let text = '[';
+  for (let i = 0; i < length; i++) {
+    const each = write(value[i], depth + 1, seen);
     if (each === undefined) {
       return undefined;
     }
     text += i === 0 ? each : `,${each}`;
   }
-  return `[${text}]`;
+  return `${text}]`;
 }
 
-function writeObject(value: Record<string, unknown>, depth: number): string | undefined {
+function writeObject(value: Record<string, unknown>, depth: number, seen: object[]): string | undefined {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
     return undefined;
   }
   const keys = Object.keys(value);
+  if (keys.length === 0) {
+    return '{}';
+  }
   let text = '';
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i];
-    const each = key !== '__proto__' ? write(value[key], depth + 1) : undefined;
+    const each = key !== '__proto__' ? write(value[key], depth + 1, seen) : undefined;
     if (each === undefined) {
       return undefined;
     }
-    text += i === 0 ? quoteKey(key) + each : `,${quoteKey(key)}${each}`;
+    text += i === 0 ? firstKeys.get(key) : otherKeys.get(key);
+    text += each;
   }
-  return `{${text}}`;
+  return `${text}}`;
 }
 
 /** `JSON.stringify` of a copy: the copy has no getters. */
-function writeLarge(value: unknown): string | undefined {
+function writeLarge(value: unknown, isList: boolean): string | undefined {
   if ('toJSON' in Object.prototype || 'toJSON' in Array.prototype) {
     return undefined;
   }
   many = new Set();
   longTotal = 0;
-  const copy = copyPlain(value, 0);
+  const copy = isList ? copyElements(value as unknown[], 0) : copyPlain(value, 0);
   return copy === NOT_PLAIN || longTotal > LONG_TOTAL + LONG_PER_OBJECT * many.size ? undefined : JSON.stringify(copy);
 }
 
@@ -180,23 +189,7 @@ function copyPlain(value: unknown, depth: number): unknown {
     return NOT_PLAIN;
   }
   if (Array.isArray(value)) {
-    if (!isPlainArray(value)) {
-      return NOT_PLAIN;
-    }
-    const copy: unknown[] = value.slice();
-    if (copy.length > LIST && typeof copy[0] !== 'object') {
-      longTotal += copy.length * LIST_ITEM;
-    }
-    for (let i = 0; i < copy.length; i++) {
-      const each = copyPlain(copy[i], depth + 1);
-      if (each === NOT_PLAIN) {
-        return NOT_PLAIN;
-      }
-      if (typeof each === 'object') {
-        copy[i] = each;
-      }
-    }
-    return copy;
+    return isPlainArray(value) ? copyElements(value, depth) : NOT_PLAIN;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
@@ -217,12 +210,29 @@ function copyPlain(value: unknown, depth: number): unknown {
   return copy;
 }
 
+function copyElements(value: unknown[], depth: number): unknown {
+  const copy: unknown[] = value.slice();
+  if (copy.length > LIST && typeof copy[0] !== 'object') {
+    longTotal += copy.length * LIST_ITEM;
+  }
+  for (let i = 0; i < copy.length; i++) {
+    const each = copyPlain(copy[i], depth + 1);
+    if (each === NOT_PLAIN) {
+      return NOT_PLAIN;
+    }
+    if (typeof each === 'object') {
+      copy[i] = each;
+    }
+  }
+  return copy;
+}
+
 /** Holes are found by reading them: `undefined` is not plain. */
 function isPlainArray(value: unknown[]): boolean {
   return (
     Object.getPrototypeOf(value) === Array.prototype &&
     // What regular expressions match, for one, is an array with more than its elements.
-    (value === trusted || Object.keys(value).length === value.length)
+    Object.keys(value).length === value.length
   );
 }
 
@@ -243,16 +253,23 @@ function quote(text: string): string {
   return `"${text}"`;
 }
 
-const quotedKeys = new Map<string, string>();
+/** Keys come again and again: each as JSON, with what stands around it. */
+class Keys {
+  readonly #known = new Map<string, string>();
 
-/** Keys come again and again. */
-function quoteKey(key: string): string {
-  let quoted = quotedKeys.get(key);
-  if (quoted === undefined) {
-    quoted = `${JSON.stringify(key)}:`;
-    if (quotedKeys.size < MAX_KEYS && key.length <= MAX_KEY) {
-      quotedKeys.set(key, quoted);
+  constructor(private readonly before: string) {}
+
+  get(key: string): string {
+    let quoted = this.#known.get(key);
+    if (quoted === undefined) {
+      quoted = `${this.before}${JSON.stringify(key)}:`;
+      if (this.#known.size < MAX_KEYS && key.length <= MAX_KEY) {
+        this.#known.set(key, quoted);
+      }
     }
+    return quoted;
   }
-  return quoted;
 }
+
+const firstKeys = new Keys('{');
+const otherKeys = new Keys(',');
