@@ -1,17 +1,20 @@
 import { encode } from '../ts/codec';
 import { Answers } from '../ts/engine/answers';
+import type { Tally } from '../ts/engine/call';
 import type { EngineHost, Invocation } from '../ts/engine/engine';
 import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
 import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
 import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
 import { callText, readReplies, Status } from '../ts/engine/wire';
-import { ProcessAgentError } from '../ts/errors';
+import { encodeError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
+import { OwnMetrics } from '../ts/metrics/own';
 import { Transfers } from '../ts/transfer';
 
 const member = { id: 2, pid: 4711, state: 'ready' } as Member;
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const noTraffic = { bytesIn: 0, bytesOut: 0 };
 const turn = () => new Promise(setImmediate);
 
 function hostOf(invoke: (name: string, args: unknown[], invocation?: Invocation) => unknown): EngineHost {
@@ -25,11 +28,12 @@ function hostOf(invoke: (name: string, args: unknown[], invocation?: Invocation)
   };
 }
 
-function outgoingWith(limits: OutgoingLimits): OutgoingCalls {
+function outgoingWith(limits: OutgoingLimits, tally: Tally = new OwnMetrics(() => 0, noTraffic)): OutgoingCalls {
   return new OutgoingCalls(
     limits,
     () => 'none',
     () => {},
+    tally,
   );
 }
 
@@ -179,6 +183,79 @@ test('the size of what is sent counts, not its estimate, where the primary takes
   expect(sent).toHaveLength(1);
   outgoing.receive(1, '[0,1,null]');
   expect(await fits).toBeUndefined();
+});
+
+describe('a call that fails', () => {
+  const limits = { maxPayload: 1000, maxPending: 4, maxPendingBytes: 100_000, readyTimeout: 5000 };
+  const thrown = JSON.stringify(encodeError(new TypeError('theirs')));
+
+  test.each([
+    ['', (call: Promise<unknown>) => call],
+    ['among others', (call: Promise<unknown>) => Promise.all([call, 1])],
+    ['in a chain', (call: Promise<unknown>) => call.then(value => value)],
+  ])('shows in its stack who awaits it %s', async (_, wrap) => {
+    const outgoing = outgoingWith(limits);
+    outgoing.open({ id: 1, maxPayload: 1000, send: () => 1 });
+    const innerCaller = async () => await wrap(outgoing.call('x', []));
+    const outerCaller = async () => await innerCaller();
+    const failed = outerCaller().catch(error => error);
+    await turn();
+    outgoing.receive(1, `[0,${Status.Thrown},${thrown}]`);
+    const error = (await failed) as Error;
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.stack).toMatch(/called from pid[\s\S]+innerCaller[\s\S]+outerCaller/);
+  });
+
+  test('and every other end of one, is counted once', async () => {
+    const ends: unknown[] = [];
+    let made = 0;
+    const outgoing = outgoingWith(limits, {
+      begin: () => made++,
+      succeeded: began => ends.push([began, 'ok']),
+      failed: (began, error) => ends.push([began, (error as ProcessAgentError).code ?? (error as Error).message]),
+    });
+    const sent: unknown[] = [];
+    const open = (id: number) => outgoing.open({ id, maxPayload: 1000, send: payload => sent.push(payload) });
+    open(1);
+    const results = [
+      outgoing.call('0 is answered', []),
+      outgoing.call('1 throws', []),
+      outgoing.call('2 takes too long', [], { timeout: 1 }),
+      outgoing.call('3 is lost', []),
+      outgoing.call('4 is one too many', []),
+      outgoing.call('5 is aborted', [], { signal: AbortSignal.abort() }),
+      outgoing.call('6 is too large', ['x'.repeat(2000)]),
+      outgoing.call('7 is a function', [() => 1]),
+    ];
+    const settled = Promise.allSettled(results);
+    await turn();
+    outgoing.receive(1, `[0,${Status.Value},5,1,${Status.Thrown},${thrown}]`);
+    // A second reply belongs to no call.
+    outgoing.receive(1, `[0,${Status.Value},5,1,${Status.Thrown},${thrown}]`);
+    await new Promise(resolve => setTimeout(resolve, 20));
+    outgoing.receive(1, `[2,${Status.Value},5]`);
+    outgoing.closeLane(1, { written: 9, accepted: null, relieved: false });
+    const later = outgoing.call('8 is streamed', []);
+    open(2);
+    outgoing.receive(2, `[3,${Status.Stream},null]`);
+    await later;
+    outgoing.receive(2, `[3,${Status.Thrown},${thrown}]`);
+    const last = outgoing.call('9 is closed', []).catch(() => {});
+    outgoing.close();
+    await Promise.all([settled, last]);
+    expect(ends.sort()).toEqual([
+      [0, 'ok'],
+      [1, 'theirs'],
+      [2, 'ERR_AGENT_TIMEOUT'],
+      [3, 'ERR_AGENT_PRIMARY_LOST'],
+      [4, 'ERR_AGENT_TOO_MANY_PENDING'],
+      [5, 'ERR_AGENT_ABORTED'],
+      [6, 'ERR_AGENT_TOO_LARGE'],
+      [7, 'ERR_AGENT_NOT_SERIALIZABLE'],
+      [8, 'ok'],
+      [9, 'ERR_AGENT_CLOSED'],
+    ]);
+  });
 });
 
 test('calls of one turn go together, and so do their replies, but not all of them', async () => {

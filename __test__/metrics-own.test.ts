@@ -15,7 +15,7 @@ describe("a member's own metrics", () => {
       traffic.bytesIn += 10;
       traffic.bytesOut += 20;
       own.succeeded(performance.now());
-      own.failed(0, new ProcessAgentError('ERR_AGENT_CLOSED', 'closed', { outcome: 'not-sent' }));
+      own.failed(undefined, new ProcessAgentError('ERR_AGENT_CLOSED', 'closed', { outcome: 'not-sent' }));
       expect(await receiver.samples()).toMatchObject({
         process_agent_role_changes_total: calls,
         'process_agent_calls_total{outcome="ok"}': calls,

@@ -11,23 +11,17 @@ export interface LaneEnd {
   relieved: boolean;
 }
 
-/** What a method threw in the primary, as it travelled. */
-export class Thrown {
-  constructor(
-    private readonly plain: PlainError,
-    /** The call was sent to another primary before, which has died. */
-    private readonly mayHaveRun: boolean,
-  ) {}
-
-  /** The stack is taken here, where it shows who awaits: taking it before each call would cost more than the call. */
-  decode(): unknown {
-    const error = decodeError(this.plain, new Error().stack);
-    if (this.mayHaveRun && error instanceof ProcessAgentError && error.outcome === 'not-sent') {
-      // This primary has not run it; the one before may have.
-      Object.defineProperty(error, 'outcome', { value: 'unknown' });
-    }
-    return error;
+/**
+ * What a method threw in the primary. Its stack goes on with the one of now. `mayHaveRun`: the call was sent to another
+ * primary before, which has died.
+ */
+export function decodeThrown(plain: PlainError, mayHaveRun: boolean): unknown {
+  const error = decodeError(plain, new Error().stack);
+  if (mayHaveRun && error instanceof ProcessAgentError && error.outcome === 'not-sent') {
+    // This primary has not run it; the one before may have.
+    Object.defineProperty(error, 'outcome', { value: 'unknown' });
   }
+  return error;
 }
 
 export function closedError(outcome: CallOutcome): ProcessAgentError {

@@ -13,7 +13,7 @@ import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import { nativeAdmin } from './admin';
 import { Answers } from './answers';
-import { closedError, Thrown } from './call-errors';
+import { closedError } from './call-errors';
 import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
 import { forgetGoodbye, sayGoodbyeAtExit } from './goodbye';
 import { IncomingCalls } from './incoming';
@@ -96,7 +96,6 @@ export class LocalEngine implements Engine {
     this.group = decision.group;
     const why = () => this.#whyNoPrimary();
     const hold = (pending: boolean) => this.#holdProcess(pending ? 1 : -1);
-    this.#outgoing = new OutgoingCalls(config, why, hold);
     this.#incoming = new IncomingCalls(host, config);
     this.#requests = new Requests(config, why, hold);
     this.#answers = new Answers(host, config.maxPayload);
@@ -130,6 +129,7 @@ export class LocalEngine implements Engine {
       this.#onFrame,
     );
     this.#metrics = new EngineMetrics(config, host, this.#agent, () => this.#outgoing.count, why, hold);
+    this.#outgoing = new OutgoingCalls(config, why, hold, this.#metrics.own);
     this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
     sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
@@ -202,23 +202,16 @@ export class LocalEngine implements Engine {
     return this.#isReady() ? Promise.resolve() : this.#questions.ready(timeout);
   }
 
-  async call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
-    if (this.role === 'primary' && !this.#closed) {
-      // Its caller saw another role a moment ago.
-      return this.host.invoke(name, args, undefined);
-    }
-    const { own } = this.#metrics;
-    const began = own.begin();
-    try {
-      const value = await this.#outgoing.call(name, args, options);
-      own.succeeded(began);
-      return value;
-    } catch (error) {
-      // A stack taken here shows the callers that await; taking it before each call would cost more than the call.
-      const reason = error instanceof Thrown ? error.decode() : error;
-      own.failed(began, reason);
-      throw reason;
-    }
+  call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
+    // Not async itself: see OutgoingCalls.
+    return this.role === 'primary' && !this.#closed
+      ? this.#callHere(name, args)
+      : this.#outgoing.call(name, args, options);
+  }
+
+  /** Its caller saw another role a moment ago. */
+  async #callHere(name: string, args: unknown[]): Promise<unknown> {
+    return this.host.invoke(name, args, undefined);
   }
 
   gather(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]> {

@@ -2,10 +2,11 @@
 
 import { decode, type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
-import { aborted, closedError, type LaneEnd, lost, Thrown, timedOut } from './call-errors';
+import { Call, type Tally } from './call';
+import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
-import { argsOf, type Call, outcomeOf, PendingCalls, type PendingLimits } from './pending';
+import { PendingCalls, type PendingLimits } from './pending';
 import { generatorOf, StreamReader } from './stream-reader';
 import { WaitingCalls } from './waiting';
 import {
@@ -55,6 +56,7 @@ export class OutgoingCalls {
     private readonly whyWaiting: () => string,
     /** A pending call keeps the process alive. */
     keepAlive: (pending: boolean) => void,
+    private readonly tally: Tally,
   ) {
     this.#pending = new PendingCalls(limits, keepAlive);
     this.#waiting = new WaitingCalls(limits.readyTimeout, call => this.#waitedInVain(call));
@@ -77,36 +79,41 @@ export class OutgoingCalls {
 
   /** Makes a call. It waits for a lane, at most `readyTimeout`. */
   call(name: string, args: unknown[], options?: EngineCallOptions): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#refuseWhenImpossible(name, options?.signal);
-      const carrier = options?.carrier && carrierText(options.carrier);
-      const text = encodeAsText(args);
-      const room = text === undefined ? roomOfCall(name, carrier) : 0;
-      const encoded = text ?? encodeAsBytes(args, 'args', room);
-      const size = sizeOf(encoded, this.limits.maxPayload + room) - room;
-      if (size > this.limits.maxPayload) {
-        throw tooLarge(name, 'arguments', size, this.limits.maxPayload, 'not-sent');
-      }
-      this.#pending.checkRoom(name, encoded.length);
-      const call = this.#pending.add({
-        name,
-        args: encoded,
-        size,
-        room,
-        carrier,
-        mayRepeat: options?.idempotent === true,
-        resolve,
-        reject,
-      });
-      if (options?.timeout !== undefined) {
-        call.deadline = setTimeout(() => this.#expire(call, options.timeout as number), options.timeout);
-      }
-      if (options?.signal) {
-        this.#listen(call, options.signal);
-      }
+    // Not async: each layer of promises would cost a call a tenth of what it costs in all.
+    const began = this.tally.begin();
+    try {
+      const call = this.#make(name, args, options, began);
+      const promise = call.promise();
       this.#waiting.add(call);
       this.#lane ? this.#schedule() : this.#waiting.startTimer(call);
-    });
+      return promise;
+    } catch (error) {
+      this.tally.failed(began, error);
+      return Promise.reject(error);
+    }
+  }
+
+  #make(name: string, args: unknown[], options: EngineCallOptions | undefined, began: number | undefined): Call {
+    this.#refuseWhenImpossible(name, options?.signal);
+    const carrier = options?.carrier && carrierText(options.carrier);
+    const text = encodeAsText(args);
+    const room = text === undefined ? roomOfCall(name, carrier) : 0;
+    const encoded = text ?? encodeAsBytes(args, 'args', room);
+    const size = sizeOf(encoded, this.limits.maxPayload + room) - room;
+    if (size > this.limits.maxPayload) {
+      throw tooLarge(name, 'arguments', size, this.limits.maxPayload, 'not-sent');
+    }
+    this.#pending.checkRoom(name, encoded.length);
+    const mayRepeat = options?.idempotent === true;
+    const call = new Call(name, encoded, room, size, carrier, mayRepeat, this.tally, began);
+    this.#pending.add(call);
+    if (options?.timeout !== undefined) {
+      call.deadline = setTimeout(() => this.#expire(call, options.timeout as number), options.timeout);
+    }
+    if (options?.signal) {
+      this.#listen(call, options.signal);
+    }
+    return call;
   }
 
   /** The primary answers now: what waits is sent, in order. */
@@ -137,13 +144,13 @@ export class OutgoingCalls {
           how();
         }
       };
-      const failed = (error: unknown) => settle(() => call.reject(error));
+      const failed = (error: unknown) => settle(() => call.fail(error));
       try {
-        const result = invoke(call.name, decode(argsOf(call)) as unknown[]);
+        const result = invoke(call.name, decode(call.encoded) as unknown[]);
         if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
-          Promise.resolve(result).then(value => settle(() => call.resolve(value)), failed);
+          Promise.resolve(result).then(value => settle(() => call.succeed(value)), failed);
         } else {
-          settle(() => call.resolve(result));
+          settle(() => call.succeed(result));
         }
       } catch (error) {
         failed(error);
@@ -156,7 +163,7 @@ export class OutgoingCalls {
     this.#frozen = why;
     for (const call of this.#waiting.take()) {
       this.#pending.release(call);
-      call.reject(why(call.name, outcomeOf(call)));
+      call.fail(why(call.name, call.outcome));
     }
     // When it goes on it hears that nobody waits: a stream would wait for its reader for ever.
     const words = new Batch<void>(
@@ -202,7 +209,7 @@ export class OutgoingCalls {
             this.#abandon(call, error);
           } else {
             this.#pending.release(call);
-            call.reject(error);
+            call.fail(error);
           }
         }
       },
@@ -252,7 +259,7 @@ export class OutgoingCalls {
     for (const call of this.#pending.all()) {
       this.#pending.release(call);
       if (!call.abandoned) {
-        this.#fail(call, closedError(outcomeOf(call)));
+        this.#fail(call, closedError(call.outcome));
       }
     }
   }
@@ -321,7 +328,7 @@ export class OutgoingCalls {
       const size = call.size > lane.maxPayload ? sizeOf(call.args, lane.maxPayload) : call.size;
       if (size > lane.maxPayload) {
         this.#pending.release(call);
-        call.reject(tooLarge(call.name, 'arguments', size, lane.maxPayload, outcomeOf(call)));
+        call.fail(tooLarge(call.name, 'arguments', size, lane.maxPayload, call.outcome));
       } else if (typeof call.args === 'string') {
         batch.add(call, callText(call.id, this.#quoted(call.name), call.args, call.carrier));
       } else {
@@ -357,7 +364,7 @@ export class OutgoingCalls {
   #waitedInVain(call: Call): void {
     this.#drop(call);
     const message = `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
-    call.reject(new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: outcomeOf(call) }));
+    call.fail(new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: call.outcome }));
   }
 
   #expire(call: Call, timeout: number): void {
@@ -366,13 +373,13 @@ export class OutgoingCalls {
 
   /** The caller waits no longer; if the primary has the call, it is told. */
   #giveUp(call: Call, why: (outcome: CallOutcome) => ProcessAgentError): void {
-    const error = why(outcomeOf(call));
+    const error = why(call.outcome);
     if (call.lane) {
       this.#say(call, Verb.Cancel);
       this.#abandon(call, error);
     } else {
       this.#drop(call);
-      call.reject(error);
+      call.fail(error);
     }
   }
 
@@ -384,7 +391,7 @@ export class OutgoingCalls {
 
   #fail(call: Call, error: unknown): void {
     if (!call.stream) {
-      call.reject(error);
+      call.fail(error);
     } else if (call.stream.isReturning) {
       // Its caller has left the loop, and waits for nothing but its end.
       call.stream.end(undefined);
@@ -426,13 +433,12 @@ export class OutgoingCalls {
       return;
     }
     if (status === Status.Thrown) {
-      const plain = value as PlainError;
-      const thrown = new Thrown(plain, call.mayHaveRun);
-      call.stream ? call.stream.fail(thrown.decode()) : call.reject(thrown);
+      const thrown = () => decodeThrown(value as PlainError, call.mayHaveRun);
+      call.stream ? call.stream.fail(thrown()) : call.failWith(thrown);
     } else if (call.stream) {
       call.stream.end(status === Status.End ? value : undefined);
     } else {
-      call.resolve(status === Status.Undefined ? undefined : value);
+      call.succeed(status === Status.Undefined ? undefined : value);
     }
   }
 
@@ -461,11 +467,7 @@ export class OutgoingCalls {
       taken: count => this.#say(call, Verb.Taken, count),
       stop: () => this.#say(call, Verb.Return),
     });
-    call.resolve(generatorOf(call.stream));
-    // These hold the promise, which holds the generator: nobody but the caller may.
-    call.resolve = settled;
-    call.reject = settled;
+    call.succeed(generatorOf(call.stream));
+    call.forgetPromise();
   }
 }
-
-function settled(): void {}

@@ -1,5 +1,5 @@
 /** Calls that are not sent yet, in the order in which they were made. Without a primary each waits for a bounded time. */
-import type { Call } from './pending';
+import type { Call } from './call';
 
 export class WaitingCalls {
   #calls: Call[] = [];

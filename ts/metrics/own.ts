@@ -69,21 +69,21 @@ export class OwnMetrics implements Registry {
     return this.#metrics;
   }
 
-  /** A call is made. Returns what its end is to be told with. */
-  begin(): number {
-    return (this.#made++ & MASK) === 0 || this.pending() < FEW ? performance.now() : 0;
+  /** A call is made. Returns what its end is to be told with; `undefined` if it is not measured. */
+  begin(): number | undefined {
+    return (this.#made++ & MASK) === 0 || this.pending() < FEW ? performance.now() : undefined;
   }
 
-  succeeded(began: number): void {
+  succeeded(began: number | undefined): void {
     this.#calls.ok++;
-    if (began > 0) {
+    if (began !== undefined) {
       this.#observe(began);
     }
   }
 
-  failed(began: number, error: unknown): void {
+  failed(began: number | undefined, error: unknown): void {
     this.#calls[error instanceof ProcessAgentError ? (error.outcome ?? 'unknown') : 'executed']++;
-    if (began > 0) {
+    if (began !== undefined) {
       this.#observe(began);
     }
   }
