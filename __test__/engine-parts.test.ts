@@ -6,7 +6,7 @@ import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
 import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
 import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
-import { callText, readReplies, Status } from '../ts/engine/wire';
+import { callText, nameText, readReplies, Status } from '../ts/engine/wire';
 import { encodeError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
 import { OwnMetrics } from '../ts/metrics/own';
@@ -74,7 +74,7 @@ class FakeLane implements IncomingLane {
 
 describe('calls that come in', () => {
   const limits = { maxPayload: 1_000_000, maxPendingBytes: 1_000_000 };
-  const call = (id: number, name: string) => `[${callText(id, JSON.stringify(name), '[]', undefined)}]`;
+  const call = (id: number, name: string) => `[${callText(id, nameText(name, undefined), '[]')}]`;
   let lane: FakeLane;
   beforeEach(() => {
     lane = new FakeLane();

@@ -88,7 +88,7 @@ describe('calls that wait for their turn', () => {
     hold: held.push.bind(held),
   };
   const batch = (first: number, count: number) =>
-    `[${Array.from({ length: count }, (_, i) => callText(first + i, '"spin"', '[]', undefined)).join(',')}]`;
+    `[${Array.from({ length: count }, (_, i) => callText(first + i, ',"spin",', '[]')).join(',')}]`;
   const slow = { invoke: () => spin(0.5), wantsInvocations: false } as unknown as ConstructorParameters<
     typeof IncomingCalls
   >[0];

@@ -5,6 +5,7 @@ import {
   type CallSink,
   callBytes,
   callText,
+  nameText,
   REPLY_HEAD,
   readReplies,
   replyOf,
@@ -64,14 +65,14 @@ function repliesOf(payload: Payload, entries: unknown[] = []): unknown[] {
   return entries;
 }
 
-const quoted = JSON.stringify('Orders.create');
+const name = 'Orders.create';
 const bytesOfCall = (args: unknown[], beside?: Carrier) => {
   const text = beside && JSON.stringify(beside);
   return callBytes(7, 'Orders.create', encodeAsBytes(args, 'args', roomOfCall('Orders.create', text)), text);
 };
 const textOfCalls = `[${[
-  ...values.map((args, i) => callText(i, quoted, encodeAsText(args) as string, undefined)),
-  callText(9, quoted, '[]', JSON.stringify(carrier)),
+  ...values.map((args, i) => callText(i, nameText(name, undefined), encodeAsText(args) as string)),
+  callText(9, nameText(name, JSON.stringify(carrier)), '[]'),
   verbText(3, Verb.Taken, 12),
 ].join(',')}]`;
 const bytesOfReply = (value: unknown) => replyOf(7, Status.Value, encodeAsBytes(value, 'result', REPLY_HEAD));

@@ -42,21 +42,46 @@ interface Tracked {
   stream?: StreamWriter;
 }
 
+/** What is done with what a frame has in it. */
+interface Taker {
+  run(frame: Accepted, id: number, name: string, args: unknown[], carrier: Carrier | undefined): void;
+  heed(lane: IncomingLane, id: number, verb: number, number: number): void;
+  finish(frame: Accepted, id: number, outcome: EncodedOutcome): void;
+  /** It has nothing more that has to begin. */
+  begun(frame: Accepted): void;
+}
+
 /** A frame whose calls are not all answered, or have not even begun. */
-class Accepted implements Work {
+class Accepted implements Work, CallSink {
   left: number;
 
   constructor(
     readonly lane: IncomingLane,
     readonly bytes: number,
     readonly batch: CallBatch,
-    private readonly run: (frame: Accepted) => boolean,
+    private readonly taker: Taker,
   ) {
     this.left = batch.calls;
   }
 
   next(): boolean {
-    return this.run(this);
+    const more = this.batch.next(this);
+    if (!more) {
+      this.taker.begun(this);
+    }
+    return more;
+  }
+
+  call(id: number, name: string, args: unknown[], carrier: Carrier | undefined): void {
+    this.taker.run(this, id, name, args, carrier);
+  }
+
+  verb(id: number, verb: number, number: number): void {
+    this.taker.heed(this.lane, id, verb, number);
+  }
+
+  refuse(id: number, name: string, cause: unknown): void {
+    this.taker.finish(this, id, unreadable(name, cause, this.lane));
   }
 }
 
@@ -81,6 +106,9 @@ export class IncomingCalls {
   /** Replies of this turn, and what they take. */
   #unsent = 0;
   #replies = new Map<IncomingLane, Encoded[]>();
+  /** The lane of the last of them, and its: mostly the next one's. */
+  #lastLane: IncomingLane | undefined;
+  #ofLastLane: Encoded[] = [];
   readonly #tracked = new Map<IncomingLane, Map<number, Tracked>>();
   /** Lanes that have ended, as long as something still runs for them. */
   readonly #gone = new WeakSet<IncomingLane>();
@@ -96,7 +124,7 @@ export class IncomingCalls {
 
   /** Calls that came on `lane`. */
   receive(lane: IncomingLane, payload: string | Buffer): void {
-    const frame = new Accepted(lane, payload.length, new CallBatch(payload), this.#runNext);
+    const frame = new Accepted(lane, payload.length, new CallBatch(payload), this.#taker);
     const full = this.#held > 0 && this.#held + frame.bytes > this.limits.maxPendingBytes;
     if (this.#refusing || full) {
       this.#answerAll(frame, full && !this.#refusing);
@@ -111,24 +139,14 @@ export class IncomingCalls {
     }
   }
 
-  readonly #runNext = (frame: Accepted): boolean => {
-    const { lane } = frame;
-    this.#sink.frame = frame;
-    const more = frame.batch.next(this.#sink);
-    if (!more && this.#turns.waiting(lane) <= 1 && this.#unread.delete(lane)) {
-      lane.hold(false);
-    }
-    return more;
-  };
-
-  /** What a frame that is accepted has in it. */
-  readonly #sink: CallSink & { frame: Accepted | undefined } = {
-    frame: undefined,
-    call: (id, name, args, carrier) => this.#run(this.#sink.frame as Accepted, id, name, args, carrier),
-    verb: (id, verb, number) => this.#heed((this.#sink.frame as Accepted).lane, id, verb, number),
-    refuse: (id, name, cause) => {
-      const frame = this.#sink.frame as Accepted;
-      this.#finish(frame, id, unreadable(name, cause, frame.lane));
+  readonly #taker: Taker = {
+    run: (frame, id, name, args, carrier) => this.#run(frame, id, name, args, carrier),
+    heed: (lane, id, verb, number) => this.#heed(lane, id, verb, number),
+    finish: (frame, id, outcome) => this.#finish(frame, id, outcome),
+    begun: ({ lane }) => {
+      if (this.#turns.waiting(lane) <= 1 && this.#unread.delete(lane)) {
+        lane.hold(false);
+      }
     },
   };
 
@@ -169,6 +187,7 @@ export class IncomingCalls {
   forget(lane: IncomingLane): void {
     this.#gone.add(lane);
     this.#replies.delete(lane);
+    this.#lastLane = undefined;
     this.#unread.delete(lane);
     for (const frame of this.#turns.withdraw(lane)) {
       this.#drop(frame);
@@ -307,14 +326,10 @@ export class IncomingCalls {
 
   /** Replies of one turn go together, one batch a lane. */
   #reply(lane: IncomingLane, reply: Encoded): void {
-    const waiting = this.#replies.get(lane);
-    if (waiting) {
-      waiting.push(reply);
-    } else {
-      this.#replies.set(lane, [reply]);
-    }
+    const waiting = this.#lastLane === lane ? this.#ofLastLane : this.#repliesOf(lane);
+    waiting.push(reply);
     this.#unsent += reply.length;
-    if (this.#unsent > BATCH_SIZE || (waiting && waiting.length >= BATCH_COUNT)) {
+    if (this.#unsent > BATCH_SIZE || waiting.length >= BATCH_COUNT) {
       // A turn may make any number of replies: they must not all be held until its end, and whoever waits for them is to
       // go on with some while this process makes the others.
       this.flush();
@@ -327,12 +342,25 @@ export class IncomingCalls {
     }
   }
 
+  #repliesOf(lane: IncomingLane): Encoded[] {
+    let replies = this.#replies.get(lane);
+    if (!replies) {
+      replies = [];
+      this.#replies.set(lane, replies);
+    }
+    this.#lastLane = lane;
+    this.#ofLastLane = replies;
+    return replies;
+  }
+
   /** Sends the replies that wait for the end of this turn. */
   flush(): void {
     // What is said because a reply can't be sent waits for the next flush.
     const all = this.#replies;
     // Not cleared: what a cleared Map had keeps what it has then, for as long as the garbage collector takes it to be old.
     this.#replies = new Map();
+    this.#lastLane = undefined;
+    this.#ofLastLane = [];
     this.#unsent = 0;
     for (const [lane, replies] of all) {
       let lost: Set<number> | undefined;

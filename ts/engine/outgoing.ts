@@ -15,6 +15,7 @@ import {
   callBytes,
   callText,
   carrierText,
+  nameText,
   readReplies,
   roomOfCall,
   Status,
@@ -45,7 +46,7 @@ export class OutgoingCalls {
   #wordsTo: OutgoingLane | undefined;
   #flushing = false;
   #lastName: string | undefined;
-  #lastQuoted = '';
+  #lastText = '';
   #closed = false;
   /** The primary is frozen: makes the error that says so. */
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
@@ -330,7 +331,7 @@ export class OutgoingCalls {
         this.#pending.release(call);
         call.fail(tooLarge(call.name, 'arguments', size, lane.maxPayload, call.outcome));
       } else if (typeof call.args === 'string') {
-        batch.add(call, callText(call.id, this.#quoted(call.name), call.args, call.carrier));
+        batch.add(call, callText(call.id, this.#nameText(call), call.args));
       } else {
         batch.add(call, callBytes(call.id, call.name, call.args, call.carrier));
       }
@@ -343,13 +344,16 @@ export class OutgoingCalls {
     }
   }
 
-  /** A name as JSON. Mostly it is that of the call before. */
-  #quoted(name: string): string {
+  #nameText({ name, carrier }: Call): string {
+    if (carrier !== undefined) {
+      return nameText(name, carrier);
+    }
+    // Mostly it is that of the call before.
     if (this.#lastName !== name) {
       this.#lastName = name;
-      this.#lastQuoted = JSON.stringify(name);
+      this.#lastText = nameText(name, undefined);
     }
-    return this.#lastQuoted;
+    return this.#lastText;
   }
 
   /** Puts calls back to where they were in the order. */

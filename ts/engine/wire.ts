@@ -63,9 +63,15 @@ export function carrierText(carrier: Carrier | undefined): string | undefined {
   return text && text.length <= MAX_CARRIER ? text : undefined;
 }
 
-/** One call as text, to be joined with others. */
-export function callText(id: number, quotedName: string, args: string, carrier: string | undefined): string {
-  return carrier === undefined ? `${id},${quotedName},${args}` : `${id},[${quotedName},${carrier}],${args}`;
+/** A call's name and what travels beside it, with the commas around them: every string that is joined costs time. */
+export function nameText(name: string, carrier: string | undefined): string {
+  const quoted = JSON.stringify(name);
+  return carrier === undefined ? `,${quoted},` : `,[${quoted},${carrier}],`;
+}
+
+/** One call as text, to be joined with others. `name` comes from `nameText`. */
+export function callText(id: number, name: string, args: string): string {
+  return `${id}${name}${args}`;
 }
 
 /** One word about a call, to be joined with calls. */
@@ -73,9 +79,12 @@ export function verbText(id: number, verb: number, number: number): string {
   return `${id},${verb},${number}`;
 }
 
+/** Each status with the commas around it. */
+const STATUS_TEXTS = Array.from(Object.keys(Status), (_, status) => `,${status},`);
+
 /** One reply as text, to be joined with others. */
 export function replyText(id: number, status: number, value: string): string {
-  return `${id},${status},${value}`;
+  return `${id}${STATUS_TEXTS[status]}${value}`;
 }
 
 const CALL_HEAD = 8;
@@ -152,7 +161,8 @@ export class CallBatch {
 
   /** Gives the next entry to `sink`; `false` when there was none. */
   next(sink: CallSink): boolean {
-    const [entries, i] = [this.#entries, this.#next];
+    const entries = this.#entries;
+    const i = this.#next;
     if (!entries) {
       this.#next = 1;
       if (i === 0) {
