@@ -1,5 +1,6 @@
 // The benchmark's page and picture, made from results written by hand.
 const { report } = require('../benchmark/report');
+const { drawAnatomy } = require('../benchmark/anatomy-picture');
 const { drawCalls } = require('../benchmark/picture');
 const { reasonOf, median } = require('../benchmark/results');
 const { compareWithTargets } = require('../benchmark/targets');
@@ -55,6 +56,19 @@ describe('the benchmark', () => {
       ['64 calls at once', 'at least'],
       ['CPU per call', 'aim'],
     ]);
+  });
+
+  it('tells of what one call takes what is not known as the rest, and what no wake-up would take', () => {
+    const ids = ['argumentsText', 'made', 'callsParsed', 'run', 'resultText', 'repliesParsed', 'settled'];
+    const anatomy = { ...where, parts: Object.fromEntries(ids.map(id => [id, 0.25])) };
+    const asleep = { id: 'agent-no-spin', name: 'no spin', medians: { latency: { p50: 75, p99: 100 } }, reasons: {} };
+    const measured = { calls: { ...calls, peers: [...calls.peers, asleep] }, anatomy };
+    const page = report(measured);
+    expect(page).toContain('| caller: arguments become text | 0.25 | 0.25 | 0.25 |');
+    expect(page).toMatch(/\| the rest: .* \| 0\.25 \| 3\.25 \| 3\.25 \|/);
+    expect(page).toContain('| two wake-ups of a processor | - | - | 70.00 |');
+    expect(drawAnatomy(measured).match(/ µs<\/text>/g)).toHaveLength(3);
+    expect(report({ anatomy })).toContain('| caller: arguments become text | 0.25 |');
   });
 
   it('draws a bar for each peer that was measured', () => {

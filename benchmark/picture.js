@@ -77,4 +77,4 @@ function text(x, y, content, kind) {
 const factor = times => `${times.toFixed(times < 10 ? 2 : 1)}x`;
 const round = number => Math.round(number * 10) / 10;
 
-module.exports = { drawCalls };
+module.exports = { drawCalls, colours, round, text };

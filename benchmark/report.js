@@ -1,21 +1,23 @@
-// The results as a page of Markdown. Run alone, it writes RESULTS.md and the picture anew from results.json.
+// The results as a page of Markdown. Run alone, it writes RESULTS.md and the pictures anew from results.json.
 //   node benchmark/report.js
 const fs = require('node:fs');
 const path = require('node:path');
 const { bin, must, root } = require('../scripts/shell');
+const { barsOf, drawAnatomy } = require('./anatomy-picture');
 const { drawCalls } = require('./picture');
 const { file, loadResults } = require('./results');
 const { compareWithTargets, ratio } = require('./targets');
 const { others, workloads } = require('./workloads');
 
 const page = path.join(__dirname, 'RESULTS.md');
-const picture = path.join(root, 'docs', 'calls.svg');
+const docs = path.join(root, 'docs');
 
-function report({ calls, app, million }) {
+function report({ calls, anatomy, app, million }) {
   const parts = [
     ['# Results', 'Written by `npm run bench`. Ratios above 1 mean: so many times better than `process.send`.'],
     targets(calls, app),
     calls ? callsSection(calls) : [],
+    anatomy ? anatomySection(calls, anatomy) : [],
     app ? appSection(app) : [],
     million ? millionSection(million) : [],
   ];
@@ -72,6 +74,22 @@ function workloadPart({ id, title, columns, base = 'send' }, peers) {
 function notMeasured(pairs) {
   const lines = pairs.filter(([, reason]) => reason).map(([name, reason]) => `${name}: not measured: ${reason}`);
   return lines.length > 0 ? [lines.join('\\\n')] : [];
+}
+
+function anatomySection(calls, anatomy) {
+  const bars = barsOf({ calls, anatomy });
+  const titles = [...new Set(bars.flatMap(({ slices }) => slices.map(({ title }) => title)))];
+  const micros = (bar, title) => bar.slices.find(slice => slice.title === title)?.micros;
+  return [
+    '## Where the time of one call goes',
+    'Microseconds. JavaScript of both ends without any transport, in batches of 32, the best of some rounds; the rest is ' +
+      'what is left of what was measured between processes.',
+    when(anatomy),
+    table(
+      ['', ...bars.map(({ title }) => title)],
+      titles.map(title => [title, ...bars.map(bar => number(micros(bar, title), 2))]),
+    ),
+  ];
 }
 
 function appSection({ routes, medians, rounds, duration, connections, reasons, ...where }) {
@@ -145,13 +163,16 @@ function number(value, digits = value >= 1000 ? 0 : 1) {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Writes the page and the picture; gives back the page's text. */
+/** Writes the page and the pictures; gives back the page's text. */
 function writeReport() {
   const results = loadResults();
   const text = report(results);
   fs.writeFileSync(page, text);
   if (results.calls) {
-    fs.writeFileSync(picture, drawCalls(results.calls));
+    fs.writeFileSync(path.join(docs, 'calls.svg'), drawCalls(results.calls));
+  }
+  if (results.anatomy) {
+    fs.writeFileSync(path.join(docs, 'call.svg'), drawAnatomy(results));
   }
   must(bin('biome'), ['format', '--write', page, file]);
   return text;

@@ -1,6 +1,6 @@
-// This package beside its peers. Prints what it measures, and writes RESULTS.md, results.json and docs/calls.svg.
+// This package beside its peers. Prints what it measures, and writes RESULTS.md, results.json and the pictures in docs/.
 //   npm run bench                                    everything: about 10 minutes
-//   npm run bench -- --only=latency,workers          some workloads (workloads.js) or parts (app, million)
+//   npm run bench -- --only=latency,workers          some workloads (workloads.js) or parts (anatomy, app, million)
 //   npm run bench -- --peers=agent,send --rounds=3   some peers (peers/)
 // A part that is not measured as a whole is printed and not written; nor is anything with --no-write.
 const fs = require('node:fs');
@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { pack } = require('../scripts/pack');
 const { setup } = require('../scripts/setup');
+const { measureAnatomy } = require('./anatomy');
 const { measureCalls } = require('./calls');
 const { floodWithMillion } = require('./flood');
 const { checkOptions, has, names, number } = require('./options');
@@ -19,7 +20,7 @@ const { others, workloads } = require('./workloads');
 
 const IDLE_SECONDS = 12;
 /** What is no comparison of calls: a section of its own in the results. */
-const parts = { app: measureApplication, million: floodWithMillion };
+const parts = { anatomy: measureAnatomy, app: measureApplication, million: floodWithMillion };
 
 async function main() {
   checkOptions(['rounds', 'duration', 'peers', 'only', 'no-write']);
