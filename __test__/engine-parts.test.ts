@@ -6,6 +6,7 @@ import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
 import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
 import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
+import { TrackedCalls } from '../ts/engine/tracked';
 import { callText, nameText, readReplies, Status } from '../ts/engine/wire';
 import { encodeError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
@@ -155,6 +156,24 @@ describe('calls that come in', () => {
 });
 
 afterEach(() => jest.restoreAllMocks());
+test('what is kept of a call is found by its number, whatever that is, until it is deleted or its lane ends', () => {
+  const calls = new TrackedCalls();
+  const [lane, other] = [new FakeLane(), new FakeLane()];
+  const numbers = [3, 0, 99_999, 100_000, 2 ** 40, -1, -0.5];
+  calls.delete(lane, 3);
+  const all = numbers.map(() => ({}));
+  for (const [i, tracked] of all.entries()) {
+    calls.set(lane, numbers[i], tracked);
+  }
+  expect(all.every((tracked, i) => calls.get(lane, numbers[i]) === tracked)).toBe(true);
+  expect(calls.get(lane, 1) ?? calls.get(lane, 2 ** 41) ?? calls.get(other, 3)).toBeUndefined();
+  for (const number of [0, 2 ** 40, 5, 2 ** 42]) {
+    calls.delete(lane, number);
+    expect(calls.get(lane, number)).toBeUndefined();
+  }
+  expect(calls.forget(lane)).toHaveLength(5);
+  expect([calls.get(lane, 3), calls.forget(lane), calls.forget(other)]).toEqual([undefined, [], []]);
+});
 
 test('a call that another one has given up is not run when this process becomes primary', async () => {
   const limits = { maxPayload: 1000, maxPending: 10, maxPendingBytes: 1000, readyTimeout: 5000 };

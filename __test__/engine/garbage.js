@@ -1,32 +1,38 @@
 // A primary's part of calls, without a lane: prints how many bytes became old, at the most, while it has answered.
-// Run with --expose-gc.
+// Run with --expose-gc, and with `flood`, so that no turn is long enough for what comes, or with `told`, so that an account
+// is kept of each call.
 const { getHeapSpaceStatistics } = require('node:v8');
 const { IncomingCalls } = require('../../dist/engine/incoming');
 
-const FRAMES = 8;
-const TURNS = 10_000;
+const kind = process.argv[2];
+const [FRAMES, TURNS] = kind === 'flood' ? [400, 200] : [8, 10_000];
 
 const old = () => getHeapSpaceStatistics().find(({ space_name }) => space_name === 'old_space').space_used_size;
 const turn = () => new Promise(setImmediate);
 
 async function main() {
   const incoming = new IncomingCalls(
-    { invoke: (_name, args) => args[0], wantsInvocations: false },
-    { maxPayload: 1_000_000, maxPendingBytes: 1_000_000 },
+    { invoke: (_name, args) => args[0], wantsInvocations: kind === 'told' },
+    { maxPayload: 1_000_000, maxPendingBytes: 100_000_000 },
   );
   incoming.accept();
   let answered = 0;
-  const lane = { id: 1, member: { pid: 1 }, epoch: 1, maxPayload: 1_000_000, hold() {} };
-  lane.send = () => ++answered;
+  const lanes = [1, 2].map(id => {
+    const send = () => ++answered;
+    return { id, member: { pid: id }, epoch: 1, maxPayload: 1_000_000, send, hold() {} };
+  });
   const calls = Array.from({ length: 32 }, (_, id) => `${id},"echo",[{"id":${id},"name":"a small value"}]`);
   const frame = `[${calls.join(',')}]`;
   const run = async turns => {
     for (let i = 0; i < turns; i++) {
       for (let frames = 0; frames < FRAMES; frames++) {
-        incoming.receive(lane, frame);
+        incoming.receive(lanes[frames % 2], frame);
       }
       await turn();
     }
+    // Until all is answered.
+    await incoming.refuse(10_000);
+    incoming.accept();
   };
   // What is compiled, and what this process keeps, is old from here on.
   await run(TURNS / 10);
@@ -39,6 +45,7 @@ async function main() {
     most = Math.max(most, old());
   }
   console.log(JSON.stringify({ answered, grown: most - before }));
+  process.exit();
 }
 
 main();

@@ -7,6 +7,7 @@ import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
+import { TrackedCalls } from './tracked';
 import { Turns, type Work } from './turns';
 import {
   BATCH_COUNT,
@@ -34,12 +35,6 @@ export interface IncomingLane {
   send(payload: Encoded, bounded: boolean): number;
   /** Nothing more is to be read of it for now, or again. */
   hold(held: boolean): void;
-}
-
-/** What is running for a caller who may want to say something about it. */
-interface Tracked {
-  running?: Running;
-  stream?: StreamWriter;
 }
 
 /** What is done with what a frame has in it. */
@@ -109,7 +104,7 @@ export class IncomingCalls {
   /** The lane of the last of them, and its: mostly the next one's. */
   #lastLane: IncomingLane | undefined;
   #ofLastLane: Encoded[] = [];
-  readonly #tracked = new Map<IncomingLane, Map<number, Tracked>>();
+  readonly #tracked = new TrackedCalls();
   /** Lanes that have ended, as long as something still runs for them. */
   readonly #gone = new WeakSet<IncomingLane>();
   #flushing = false;
@@ -192,9 +187,7 @@ export class IncomingCalls {
     for (const frame of this.#turns.withdraw(lane)) {
       this.#drop(frame);
     }
-    const tracked = this.#tracked.get(lane);
-    this.#tracked.delete(lane);
-    for (const { running, stream } of tracked?.values() ?? []) {
+    for (const { running, stream } of this.#tracked.forget(lane)) {
       running?.abort(`the caller, pid ${lane.member.pid}, is gone, or the tenure of epoch ${lane.epoch} has ended`);
       stream?.stop();
     }
@@ -205,7 +198,7 @@ export class IncomingCalls {
     let running: Running | undefined;
     if (carrier || this.host.wantsInvocations) {
       running = new Running(lane.member, lane.epoch, carrier);
-      this.#track(lane, id, { running });
+      this.#tracked.set(lane, id, { running });
     }
     let result: unknown;
     try {
@@ -266,13 +259,13 @@ export class IncomingCalls {
       stream.stop();
       return;
     }
-    this.#track(lane, id, { running, stream });
+    this.#tracked.set(lane, id, { running, stream });
     this.#answer(lane, id, { status: Status.Stream, value: 'null' });
     stream.pull();
   }
 
   #heed(lane: IncomingLane, id: number, verb: number, number: number): void {
-    const tracked = this.#tracked.get(lane)?.get(id);
+    const tracked = this.#tracked.get(lane, id);
     switch (verb) {
       case Verb.Cancel:
         tracked?.running?.abort('the caller waits no longer');
@@ -287,19 +280,8 @@ export class IncomingCalls {
     }
   }
 
-  #track(lane: IncomingLane, id: number, tracked: Tracked): void {
-    const ofLane = this.#tracked.get(lane);
-    if (ofLane) {
-      ofLane.set(id, tracked);
-    } else {
-      this.#tracked.set(lane, new Map([[id, tracked]]));
-    }
-  }
-
   #finish(frame: Accepted, id: number, outcome: EncodedOutcome): void {
-    if (this.#tracked.size > 0) {
-      this.#tracked.get(frame.lane)?.delete(id);
-    }
+    this.#tracked.delete(frame.lane, id);
     this.#answer(frame.lane, id, outcome);
     this.#countDown(frame, 1);
   }
@@ -402,7 +384,7 @@ export class IncomingCalls {
     if (isPart) {
       lost.add(id);
       // If it has ended already, its last reply is behind this one.
-      this.#tracked.get(lane)?.get(id)?.stream?.fail(error);
+      this.#tracked.get(lane, id)?.stream?.fail(error);
       return;
     }
     const { value } = encodeThrown(error, lane.maxPayload, REPLY_HEAD);
