@@ -156,6 +156,7 @@ describe('calls that come in', () => {
 });
 
 afterEach(() => jest.restoreAllMocks());
+
 test('what is kept of a call is found by its number, whatever that is, until it is deleted or its lane ends', () => {
   const calls = new TrackedCalls();
   const [lane, other] = [new FakeLane(), new FakeLane()];

@@ -17,6 +17,7 @@ use process_agent::ipc::lane::reader::{Fill, LaneReader};
 use process_agent::ipc::lane::ring::{Corrupt, Pushed, Reader, Writer};
 use process_agent::ipc::lane::{ReadBy, Sent};
 use process_agent::ipc::message::Speaks;
+use process_agent::membership::Command;
 use process_agent::role::Epoch;
 use support::by_hand::Fake;
 use support::{options, pair, Member, BOUND};
@@ -161,7 +162,7 @@ fn until_closed(member: &mut Member) -> u64 {
 }
 
 #[test]
-fn a_primary_that_dies_has_not_seen_what_it_left_in_memory() {
+fn calls_that_a_primary_has_not_taken_out_of_memory_are_taken_back() {
     let runtime = tempfile::tempdir().unwrap();
     let fake = Fake::new(options(runtime.path()), Epoch(5));
     let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
@@ -182,6 +183,26 @@ fn a_primary_that_dies_has_not_seen_what_it_left_in_memory() {
     assert_eq!(read_until(&mut reader, "the reply", |_, count| count == 1), [b"1"]);
     while reader.fill() != Fill::End {}
     assert_eq!(until_closed(&mut member), 1);
+    // It was but slow, and finds nothing more.
+    taking.look(memory.calls()).unwrap();
+    assert!(!taking.has(memory.calls(), 2));
+    assert_eq!(taking.take(memory.calls(), 2), Ok(None));
+}
+
+#[test]
+fn calls_of_a_member_that_leaves_are_still_there_to_be_taken() {
+    let runtime = tempfile::tempdir().unwrap();
+    let fake = Fake::new(options(runtime.path()), Epoch(5));
+    let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
+    let (memory, _control, _calls, _reader) = given(&fake, &mut member);
+    let lane = member.lane(0);
+    Reader::wake(memory.calls());
+    send(&member, lane, Kind::Calls, b"last");
+    member.agent.tell(Command::Leave);
+    assert_eq!(until_closed(&mut member), 1);
+    let mut taking = Reader::default();
+    taking.look(memory.calls()).unwrap();
+    assert!(taking.take(memory.calls(), 1).unwrap().unwrap().ends_with(b"last"));
 }
 
 #[test]
@@ -247,7 +268,7 @@ fn positions_that_no_writer_has_are_refused() {
     for read in [6, 5000, u32::MAX - 4000] {
         forge(64, read);
         assert_eq!(writer.push(ring, 2, [1; 16], b"y"), Pushed::No, "{read}");
-        assert_eq!(writer.first_unread(ring), None, "{read}");
+        assert_eq!(writer.revoke(ring), None, "{read}");
     }
 }
 

@@ -32,11 +32,11 @@ fuzz_target!(|data: &[u8]| {
             assert!(bytes.len() <= 16 * 1024);
             let _ = whole(bytes, 4096);
             let _ = writer.push(ring, number, [1; 16], b"more");
-            let _ = writer.first_unread(ring);
             if number > 4096 {
                 break;
             }
         }
         let _ = reader.sleep(ring, 1);
+        let _ = writer.revoke(ring);
     }
 });

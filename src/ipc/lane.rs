@@ -331,9 +331,11 @@ impl Lane {
         let mut state = self.state();
         state.phase = Phase::Closed;
         #[cfg(target_os = "linux")]
-        if let Some(unread) = state.express.take().and_then(|express| express.first_unread()) {
-            // The other end has never seen it, nor what came behind it.
-            state.written = state.written.min(unread.saturating_sub(1));
+        if let Some(express) = state.express.take().filter(|_| !self.calls_us && self.is_hung_up()) {
+            // Calls that the primary has not taken out have not begun, nor have those behind them, and never will. If it is this
+            // end that leaves, what it has sent is as good as on the socket.
+            let taken = express.revoke().map_or(u64::MAX, |first| first.saturating_sub(1));
+            state.written = state.written.min(taken);
         }
         // Not for reading: on some systems that drops what has arrived and is not read yet.
         #[cfg(unix)]

@@ -65,9 +65,9 @@ impl Outlet {
         self.writer.push(self.direction.of(&self.memory), number, header, payload)
     }
 
-    /// The number of the first frame that the other end has not taken, of those that went this way.
-    pub(super) fn first_unread(&self) -> Option<u64> {
-        self.writer.first_unread(self.direction.of(&self.memory))
+    /// Takes back what the other end has not taken, of the frames that went this way: the number of the first one.
+    pub(super) fn revoke(&self) -> Option<u64> {
+        self.writer.revoke(self.direction.of(&self.memory))
     }
 }
 
@@ -125,6 +125,7 @@ fn corrupt(_: Corrupt) -> AgentError {
 pub(super) struct Express {
     /// Memory may be asked for, and handed over.
     may_share: bool,
+    /// It was asked for, or it is for the other end to ask.
     asked: bool,
     /// How many more times what is received may bring it: somebody who has none does not say so.
     awaiting: u32,
@@ -136,8 +137,10 @@ pub(super) struct Express {
 }
 
 impl Express {
-    pub(super) fn new(may_share: bool) -> Self {
-        Self { may_share, asked: false, awaiting: 0, file: None, inlet: None, taken: 0 }
+    /// `may_share` tells whether this end waits awake.
+    pub(super) fn new(lane: &Lane, may_share: bool) -> Self {
+        let may_share = may_share && lane.knows_rings;
+        Self { may_share, asked: lane.calls_us, awaiting: 0, file: None, inlet: None, taken: 0 }
     }
 }
 
@@ -251,11 +254,12 @@ impl Lane {
         pushed != Pushed::No
     }
 
-    /// Asks the primary for memory; `false` when it knows of none, or this is not the time.
+    /// Asks the primary for memory; `false` when this is not the time.
     pub(super) fn ask_for_memory(&self) -> bool {
         let state = self.state();
-        let may = self.knows_rings && !self.calls_us && state.queue.is_empty() && !state.writing;
-        may && state.phase == Phase::Open && self.write_now(&self.word(), &[]) == HEADER_LEN
+        let may = state.phase == Phase::Open && state.queue.is_empty() && !state.writing;
+        // So few bytes are taken at once, or not at all.
+        may && self.write_now(&self.word(), &[]) == HEADER_LEN
     }
 
     /// The other end asks for memory, and gets it: once.

@@ -42,7 +42,8 @@ impl LaneReader {
     #[must_use]
     pub fn new(lane: Arc<Lane>, waits_awake: bool) -> Option<Self> {
         let frames = lane.state().unread.take()?;
-        Some(Self { lane, frames, ended: false, express: Express::new(waits_awake) })
+        let express = Express::new(&lane, waits_awake);
+        Some(Self { lane, frames, ended: false, express })
     }
 
     /// The lane.
@@ -116,7 +117,7 @@ impl LaneReader {
     /// The lane ends because of what it brought: nothing more of that is given out.
     pub fn end(&mut self, how: Result<()>) -> Fill {
         self.frames = FrameReader::new(0);
-        self.express = Express::new(false);
+        self.express = Express::new(&self.lane, false);
         self.stop(how)
     }
 

@@ -7,6 +7,10 @@
 //! Who writes a record and finds the reader asleep after that has to wake it; who wants to sleep looks once more after it has
 //! said so. One of the two sees what the other one has done: both have a fence between what they write and what they read.
 //!
+//! A writer that is given up takes back what was not taken: it says so, and sees after that how far the reader is; a reader
+//! that has taken a record looks, after it has said so, whether it was taken back. So a record may be lost to both of them, and is
+//! never both taken and taken back.
+//!
 //! Both processes can write all of the memory at any time. So each end keeps its own position to itself, takes only the
 //! other end's from the memory, and checks that; what a record says is believed no more than what comes on a socket.
 //!
@@ -27,6 +31,7 @@ pub struct Positions {
     written: Apart,
     read: Apart,
     awake: Apart,
+    revoked: Apart,
 }
 
 #[derive(Debug, Default)]
@@ -146,9 +151,12 @@ impl Writer {
         }
     }
 
-    /// The number of the first record that the reader has not taken, as the memory has it.
+    /// Takes back what the reader has not taken: from now on it takes nothing. The number of the first of these records, as
+    /// the memory has it.
     #[must_use]
-    pub fn first_unread(&self, ring: Ring<'_>) -> Option<u64> {
+    pub fn revoke(&self, ring: Ring<'_>) -> Option<u64> {
+        ring.positions.revoked.0.store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         let read = ring.positions.read.0.load(Ordering::Acquire);
         let unread = self.written.wrapping_sub(read);
         (unread > 0 && unread <= ring.capacity()).then(|| ring.word(read).load(Ordering::Relaxed))
@@ -169,6 +177,7 @@ impl Reader {
     #[must_use]
     pub fn has(&self, ring: Ring<'_>, number: u64) -> bool {
         ring.positions.written.0.load(Ordering::Acquire) != self.read
+            && ring.positions.revoked.0.load(Ordering::Relaxed) == 0
             && ring.word(self.read).load(Ordering::Relaxed) <= number
     }
 
@@ -185,7 +194,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The bytes of the next record, if it is the one of that number.
+    /// The bytes of the next record, if it is the one of that number, and was not taken back.
     ///
     /// # Errors
     /// When no writer has written it so.
@@ -212,7 +221,9 @@ impl Reader {
         self.read =
             self.read.wrapping_add(HEAD).wrapping_add(u32::try_from(length.div_ceil(WORD)).unwrap_or(0));
         ring.positions.read.0.store(self.read, Ordering::Release);
-        Ok(Some(bytes))
+        fence(Ordering::SeqCst);
+        let is_ours = ring.positions.revoked.0.load(Ordering::Relaxed) == 0;
+        Ok(is_ours.then_some(bytes))
     }
 
     /// Says that this end will look before it sleeps.
