@@ -1,36 +1,15 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { decode, type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { decode, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
 import { Call, type Tally } from './call';
 import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
 import { PendingCalls, type PendingLimits } from './pending';
+import { type OutgoingLane, SendingCalls } from './sending';
 import { generatorOf, StreamReader } from './stream-reader';
-import { WaitingCalls } from './waiting';
-import {
-  BATCH_COUNT,
-  Batch,
-  callBytes,
-  callText,
-  carrierText,
-  nameText,
-  readReplies,
-  roomOfCall,
-  Status,
-  Verb,
-  verbText,
-} from './wire';
-
-/** The lane to the primary, as long as it is open and the primary answers. */
-export interface OutgoingLane {
-  readonly id: number;
-  /** The largest payload that the primary takes. */
-  readonly maxPayload: number;
-  /** Returns the frame's number on the lane, 0 when it is closed. */
-  send(payload: Encoded): number;
-}
+import { Batch, carrierText, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
 
 export interface OutgoingLimits extends PendingLimits {
   maxPayload: number;
@@ -39,14 +18,9 @@ export interface OutgoingLimits extends PendingLimits {
 
 export class OutgoingCalls {
   readonly #pending: PendingCalls;
-  readonly #waiting: WaitingCalls;
-  /** Where calls are sent. */
-  #lane: OutgoingLane | undefined;
+  readonly #sending: SendingCalls;
   /** The lane of the calls that were sent: open for words about them also when it takes no new call. */
   #wordsTo: OutgoingLane | undefined;
-  #flushing = false;
-  #lastName: string | undefined;
-  #lastText = '';
   #closed = false;
   /** The primary is frozen: makes the error that says so. */
   #frozen: ((what: string, outcome: CallOutcome) => ProcessAgentError) | undefined;
@@ -60,7 +34,7 @@ export class OutgoingCalls {
     private readonly tally: Tally,
   ) {
     this.#pending = new PendingCalls(limits, keepAlive);
-    this.#waiting = new WaitingCalls(limits.readyTimeout, call => this.#waitedInVain(call));
+    this.#sending = new SendingCalls(this.#pending, limits.readyTimeout, call => this.#waitedInVain(call));
   }
 
   /** Whether somebody waits for a call. */
@@ -85,8 +59,7 @@ export class OutgoingCalls {
     try {
       const call = this.#make(name, args, options, began);
       const promise = call.promise();
-      this.#waiting.add(call);
-      this.#lane ? this.#schedule() : this.#waiting.startTimer(call);
+      this.#sending.add(call);
       return promise;
     } catch (error) {
       this.tally.failed(began, error);
@@ -119,20 +92,18 @@ export class OutgoingCalls {
 
   /** The primary answers now: what waits is sent, in order. */
   open(lane: OutgoingLane): void {
-    this.#lane = lane;
     this.#wordsTo = lane;
-    this.#flush();
+    this.#sending.open(lane);
   }
 
   /** Nothing more is sent on the lane, but what was sent may still be answered. */
   pause(): void {
-    this.#lane = undefined;
-    this.#waiting.startTimers();
+    this.#sending.pause();
   }
 
   /** This process has become primary itself: what waits runs here, in order. */
   runHere(invoke: (name: string, args: unknown[]) => unknown): void {
-    for (const call of this.#waiting.take()) {
+    for (const call of this.#sending.take()) {
       if (this.#pending.get(call.id) !== call) {
         // One of those before it has made its caller give up.
         continue;
@@ -162,7 +133,7 @@ export class OutgoingCalls {
   /** The primary is frozen: nothing is known of what was sent, and what is not sent fails until it goes on. */
   freeze(why: (what: string, outcome: CallOutcome) => ProcessAgentError): void {
     this.#frozen = why;
-    for (const call of this.#waiting.take()) {
+    for (const call of this.#sending.take()) {
       this.#pending.release(call);
       call.fail(why(call.name, call.outcome));
     }
@@ -223,7 +194,7 @@ export class OutgoingCalls {
    * got the primary stuck.
    */
   closeLane(lane: number, end: LaneEnd): void {
-    if (this.#lane?.id === lane) {
+    if (this.#sending.laneId === lane) {
       this.pause();
     }
     if (this.#wordsTo?.id === lane) {
@@ -248,15 +219,14 @@ export class OutgoingCalls {
         this.#fail(call, lost(call.name, end));
       }
     }
-    this.#requeue(again);
+    this.#sending.putBack(again);
   }
 
   /** Every call that is left ends here. */
   close(): void {
     this.#closed = true;
-    this.#lane = undefined;
     this.#wordsTo = undefined;
-    this.#waiting.take();
+    this.#sending.close();
     for (const call of this.#pending.all()) {
       this.#pending.release(call);
       if (!call.abandoned) {
@@ -281,88 +251,6 @@ export class OutgoingCalls {
     const onAbort = () => this.#giveUp(call, outcome => aborted(call.name, signal, outcome));
     signal.addEventListener('abort', onAbort, { once: true });
     call.unlisten = () => signal.removeEventListener('abort', onAbort);
-  }
-
-  /**
-   * A call that is alone goes at once. While others are unanswered, those that one turn makes go together: each frame
-   * costs both ends a system call and a turn, and a frame that is split comes back as two. Not all of them, though: the
-   * primary is to work on some while this process makes the others.
-   */
-  #schedule(): void {
-    if (this.#waiting.count >= BATCH_COUNT) {
-      this.#flush();
-      return;
-    }
-    if (this.#flushing) {
-      return;
-    }
-    if (this.#pending.count === 1) {
-      this.#flush();
-      return;
-    }
-    this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    const lane = this.#lane;
-    if (!lane || this.#waiting.count === 0) {
-      return;
-    }
-    const unsent: Call[] = [];
-    const batch = new Batch<Call>(
-      payload => lane.send(payload),
-      (call, frame) => {
-        if (frame === 0) {
-          unsent.push(call);
-        } else {
-          call.lane = lane.id;
-          call.frame = frame;
-        }
-      },
-    );
-    for (const call of this.#waiting.take()) {
-      // The size is known by this process's limit, up to which it is but an estimate.
-      const size = call.size > lane.maxPayload ? sizeOf(call.args, lane.maxPayload) : call.size;
-      if (size > lane.maxPayload) {
-        this.#pending.release(call);
-        call.fail(tooLarge(call.name, 'arguments', size, lane.maxPayload, call.outcome));
-      } else if (typeof call.args === 'string') {
-        batch.add(call, callText(call.id, this.#nameText(call), call.args));
-      } else {
-        batch.add(call, callBytes(call.id, call.name, call.args, call.carrier));
-      }
-    }
-    batch.flush();
-    if (unsent.length > 0) {
-      // The lane has ended, which we are about to hear. Trying it again would never let us.
-      this.pause();
-      this.#requeue(unsent);
-    }
-  }
-
-  #nameText({ name, carrier }: Call): string {
-    if (carrier !== undefined) {
-      return nameText(name, carrier);
-    }
-    // Mostly it is that of the call before.
-    if (this.#lastName !== name) {
-      this.#lastName = name;
-      this.#lastText = nameText(name, undefined);
-    }
-    return this.#lastText;
-  }
-
-  /** Puts calls back to where they were in the order. */
-  #requeue(calls: Call[]): void {
-    if (calls.length === 0) {
-      return;
-    }
-    this.#waiting.putBack(calls);
-    this.#lane ? this.#schedule() : this.#waiting.startTimers();
   }
 
   #waitedInVain(call: Call): void {
@@ -411,7 +299,7 @@ export class OutgoingCalls {
   }
 
   #drop(call: Call): void {
-    this.#waiting.remove(call);
+    this.#sending.remove(call);
     this.#pending.release(call);
   }
 
@@ -452,7 +340,7 @@ export class OutgoingCalls {
     } else {
       // It comes again when there is another primary: this one takes nothing more.
       this.pause();
-      this.#requeue([call]);
+      this.#sending.putBack([call]);
     }
   }
 

@@ -1,0 +1,152 @@
+/** Calls on their way to the lane: those of one turn go together, and what can't be sent now waits. */
+import { type Encoded, sizeOf } from '../codec';
+import type { Call } from './call';
+import { tooLarge } from './outcome';
+import type { PendingCalls } from './pending';
+import { WaitingCalls } from './waiting';
+import { BATCH_COUNT, Batch, callBytes, callText, nameText } from './wire';
+
+/** The lane to the primary, as long as it is open and the primary answers. */
+export interface OutgoingLane {
+  readonly id: number;
+  /** The largest payload that the primary takes. */
+  readonly maxPayload: number;
+  /** Returns the frame's number on the lane, 0 when it is closed. */
+  send(payload: Encoded): number;
+}
+
+export class SendingCalls {
+  readonly #waiting: WaitingCalls;
+  /** Where calls are sent. */
+  #lane: OutgoingLane | undefined;
+  #flushing = false;
+  #lastName: string | undefined;
+  #lastText = '';
+
+  constructor(
+    private readonly pending: PendingCalls,
+    readyTimeout: number,
+    /** A call has waited in vain. */
+    expired: (call: Call) => void,
+  ) {
+    this.#waiting = new WaitingCalls(readyTimeout, expired);
+  }
+
+  get laneId(): number | undefined {
+    return this.#lane?.id;
+  }
+
+  add(call: Call): void {
+    this.#waiting.add(call);
+    this.#lane ? this.#schedule() : this.#waiting.startTimer(call);
+  }
+
+  /** What waits is sent, in order. */
+  open(lane: OutgoingLane): void {
+    this.#lane = lane;
+    this.#flush();
+  }
+
+  /** Nothing more is sent for now. */
+  pause(): void {
+    this.#lane = undefined;
+    this.#waiting.startTimers();
+  }
+
+  /** Nothing more is sent, and nothing waits. */
+  close(): void {
+    this.#lane = undefined;
+    this.#waiting.take();
+  }
+
+  /** All that were not sent; they wait no longer. */
+  take(): Call[] {
+    return this.#waiting.take();
+  }
+
+  remove(call: Call): void {
+    this.#waiting.remove(call);
+  }
+
+  /** Puts calls back that were sent, or taken to be, to where they were in the order. */
+  putBack(calls: Call[]): void {
+    if (calls.length === 0) {
+      return;
+    }
+    this.#waiting.putBack(calls);
+    this.#lane ? this.#schedule() : this.#waiting.startTimers();
+  }
+
+  /**
+   * A call that is alone goes at once. While others are unanswered, those that one turn makes go together: each frame
+   * costs both ends a system call and a turn, and a frame that is split comes back as two. Not all of them, though: the
+   * primary is to work on some while this process makes the others.
+   */
+  #schedule(): void {
+    if (this.#waiting.count >= BATCH_COUNT) {
+      this.#flush();
+      return;
+    }
+    if (this.#flushing) {
+      return;
+    }
+    if (this.pending.count === 1) {
+      this.#flush();
+      return;
+    }
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const lane = this.#lane;
+    if (!lane || this.#waiting.count === 0) {
+      return;
+    }
+    const unsent: Call[] = [];
+    const batch = new Batch<Call>(
+      payload => lane.send(payload),
+      (call, frame) => {
+        if (frame === 0) {
+          unsent.push(call);
+        } else {
+          call.lane = lane.id;
+          call.frame = frame;
+        }
+      },
+    );
+    for (const call of this.#waiting.take()) {
+      // The size is known by this process's limit, up to which it is but an estimate.
+      const size = call.size > lane.maxPayload ? sizeOf(call.args, lane.maxPayload) : call.size;
+      if (size > lane.maxPayload) {
+        this.pending.release(call);
+        call.fail(tooLarge(call.name, 'arguments', size, lane.maxPayload, call.outcome));
+      } else if (typeof call.args === 'string') {
+        batch.add(call, callText(call.id, this.#nameText(call), call.args));
+      } else {
+        batch.add(call, callBytes(call.id, call.name, call.args, call.carrier));
+      }
+    }
+    batch.flush();
+    if (unsent.length > 0) {
+      // The lane has ended, which we are about to hear. Trying it again would never let us.
+      this.pause();
+      this.putBack(unsent);
+    }
+  }
+
+  #nameText({ name, carrier }: Call): string {
+    if (carrier !== undefined) {
+      return nameText(name, carrier);
+    }
+    // Mostly it is that of the call before.
+    if (this.#lastName !== name) {
+      this.#lastName = name;
+      this.#lastText = nameText(name, undefined);
+    }
+    return this.#lastText;
+  }
+}
