@@ -19,6 +19,7 @@ mod open;
 pub mod reader;
 #[cfg(target_os = "linux")]
 pub mod ring;
+mod room;
 mod traffic;
 
 use std::collections::{HashMap, VecDeque};
@@ -107,6 +108,8 @@ struct State {
     queue: VecDeque<Chunk>,
     /// The bytes of it that are not written yet.
     unwritten: usize,
+    /// The socket has room for large frames.
+    has_room: bool,
     /// Nothing can be written any more.
     broken: bool,
     /// The writer task holds a chunk that is not in the queue any more.
@@ -212,6 +215,7 @@ impl Lane {
             state.written += 1;
             return;
         }
+        self.make_room(state, payload.len());
         let written =
             if state.queue.is_empty() && !state.writing { self.write_now(&header, payload) } else { 0 };
         let whole = header.len() + payload.len();
