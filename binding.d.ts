@@ -61,6 +61,8 @@ export declare class NativeAgent {
    * When `kind` is none.
    */
   sendBytes(lane: number, kind: number, bytes: Buffer, bounded: boolean): number
+  /** Frees memory that nobody looks at any more, rather than leave it to the garbage collector. */
+  discard(memory: ArrayBuffer): void
   /**
    * Sends a parcel to the broker, in the tenure with this epoch. `head` is JSON, as `src/ipc/parcel.rs` has it.
    *

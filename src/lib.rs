@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Buffer, Either, Env, Function};
+use napi::bindgen_prelude::{ArrayBuffer, Buffer, Either, Env, Function};
 use napi::{Error, Result};
 use napi_derive::napi;
 
@@ -254,6 +254,13 @@ impl NativeAgent {
     #[napi(catch_unwind)]
     pub fn send_bytes(&self, lane: u32, kind: u32, bytes: Buffer, bounded: bool) -> Result<f64> {
         self.send(lane, kind, Codec::Bytes, &bytes, bounded)
+    }
+
+    /// Frees memory that nobody looks at any more, rather than leave it to the garbage collector.
+    #[napi(catch_unwind)]
+    pub fn discard(&self, memory: ArrayBuffer<'_>) {
+        // What can't be detached stays the collector's.
+        let _ = memory.detach();
     }
 
     /// Sends a parcel to the broker, in the tenure with this epoch. `head` is JSON, as `src/ipc/parcel.rs` has it.

@@ -78,6 +78,32 @@ test('payloads up to 64 MiB arrive whole, larger ones are refused before they ar
   expect(await worker.call('echo', 'still here')).toBe('still here');
 }, 120_000);
 
+test('what a call with a large value was encoded in is freed when it is answered, not when it is collected', async () => {
+  const { primary, workers } = await processes.group(1);
+  const [worker] = workers;
+  await worker.run('callWithMegabytes', 1, 'length');
+  expect(await worker.run('callWithMegabytes', 10, 'length')).toBeLessThan(5_000_000);
+  const before = await primary.run<number>('external');
+  for (let i = 0; i < 10; i++) {
+    await worker.call('megabyte');
+  }
+  expect((await primary.run<number>('external')) - before).toBeLessThan(5_000_000);
+});
+
+test('a call with a large value that is made again is made with the same value', async () => {
+  const { primary, workers } = await processes.group(2);
+  const value = Buffer.alloc(1_000_000, 9);
+  const call = workers[0].run('call', 'after', [1000, value], { idempotent: true });
+  await workers[0].call('pid');
+  primary.child.kill('SIGKILL');
+  expect(await call).toEqual(value);
+});
+
+test('a large value that the primary keeps, and one that the caller keeps, stay what they were', async () => {
+  const [worker] = (await processes.group(1)).workers;
+  expect(await worker.run('echoesLater', 30)).toBe(true);
+});
+
 test('calls of one member run in the order in which they were made, whatever their size and codec', async () => {
   const { workers } = await processes.group(2);
   const calls = Array.from({ length: 3000 }, (_, i) => {

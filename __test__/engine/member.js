@@ -48,6 +48,8 @@ function methodOf(name) {
 /** What this process says of its own health. */
 let checks = [{ namespace: 'test', status: true }];
 
+const megabyte = Buffer.alloc(1024 * 1024, 7);
+
 /** What other members can call here. */
 const methods = {
   '!checks': () => ({ checks, failingSince: undefined }),
@@ -60,6 +62,7 @@ const methods = {
     return value;
   },
   nothing: () => undefined,
+  megabyte: () => megabyte,
   spin: ms => {
     const until = now() + ms;
     while (now() < until) {}
@@ -221,6 +224,15 @@ const commands = {
     await engine.close();
   },
   call: (name, args, options) => engine.call(name, args, options),
+  /** Calls so many times with 1 MB; how many bytes more this process holds outside of its heap, with nothing collected. */
+  callWithMegabytes: async (calls, name) => {
+    const before = process.memoryUsage().external;
+    for (let i = 0; i < calls; i++) {
+      await engine.call(name, [megabyte, 0]);
+    }
+    return process.memoryUsage().external - before;
+  },
+  external: () => process.memoryUsage().external,
   keepLocally: state => methods.keep(state),
   takenOver: () => kept.taken,
   delayTakeOver: ms => {
@@ -400,6 +412,16 @@ const commands = {
     const value = kind === 'text' ? 'xy'.repeat(size / 2) : Buffer.alloc(size, size % 251);
     const back = await engine.call('echo', [value]);
     return kind === 'text' ? back === value : back.equals(value);
+  },
+  /** Gets different values, and looks at all of them when all are there; then at those that the primary has kept. */
+  echoesLater: async count => {
+    const values = Array.from({ length: count }, (_, i) => Buffer.alloc(100_000, i));
+    const backs = await Promise.all(values.map(value => engine.call('echo', [value])));
+    for (const value of values) {
+      await engine.call('record', [value]);
+    }
+    const kept = await engine.call('recorded', []);
+    return [backs, kept].every(got => got.length === count && got.every((each, i) => each.equals(values[i])));
   },
   /** Asks the primary who it is, again and again, and tells when another one answers than before. */
   watch: async () => {

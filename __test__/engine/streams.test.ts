@@ -69,6 +69,11 @@ test('large items are held back by their size', async () => {
   expect((await generatorEnded()).i).toBeLessThan(12);
 });
 
+test('so are items that are sent one by one, because each is more than a batch', async () => {
+  await read('count', [1000, { size: 600_000 }], 2, 50);
+  expect((await generatorEnded()).i).toBeLessThan(5);
+});
+
 test('a stream whose primary dies fails after the items that have come', async () => {
   const reading = read('count', [1000, { every: 5 }]);
   await worker.call('after', 100);

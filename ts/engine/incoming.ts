@@ -243,8 +243,9 @@ export class IncomingCalls {
           if (outcome.status === Status.Thrown) {
             throw new Unsendable(outcome);
           }
+          const { length } = outcome.value;
           this.#answer(lane, id, outcome);
-          return outcome.value.length;
+          return length;
         },
         end: value => finish(encodeValue(name, value, limit, END, REPLY_HEAD)),
         fail: error =>

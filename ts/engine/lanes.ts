@@ -2,6 +2,7 @@
 import type { Encoded } from '../codec';
 import type { Member } from '../interface';
 import { FrameKind, type NativeAgent } from '../native';
+import { discard } from './discard';
 import type { IncomingCalls, IncomingLane } from './incoming';
 import type { Notice } from './notice';
 import type { OutgoingCalls } from './outgoing';
@@ -66,8 +67,14 @@ export class Lanes {
   }
 
   #send(lane: number, kind: number, payload: Encoded, bounded: boolean): number {
-    return typeof payload === 'string'
-      ? this.agent.sendText(lane, kind, payload, bounded)
-      : this.agent.sendBytes(lane, kind, payload, bounded);
+    if (typeof payload === 'string') {
+      return this.agent.sendText(lane, kind, payload, bounded);
+    }
+    const frame = this.agent.sendBytes(lane, kind, payload, bounded);
+    if (kind === FrameKind.Replies && frame >= 0) {
+      // A call may have to be sent again; a reply never.
+      discard(this.agent, payload);
+    }
+    return frame;
   }
 }

@@ -14,6 +14,7 @@ import { VERSION } from '../state';
 import { nativeAdmin } from './admin';
 import { Answers } from './answers';
 import { closedError } from './call-errors';
+import { discard } from './discard';
 import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
 import { forgetGoodbye, sayGoodbyeAtExit } from './goodbye';
 import { IncomingCalls } from './incoming';
@@ -129,7 +130,7 @@ export class LocalEngine implements Engine {
       this.#onFrame,
     );
     this.#metrics = new EngineMetrics(config, host, this.#agent, () => this.#outgoing.count, why, hold);
-    this.#outgoing = new OutgoingCalls(config, why, hold, this.#metrics.own);
+    this.#outgoing = new OutgoingCalls(config, why, hold, this.#metrics.own, args => discard(this.#agent, args));
     this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
     sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();

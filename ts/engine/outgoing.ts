@@ -1,6 +1,6 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { decode, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { decode, type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
 import { Call, type Tally } from './call';
 import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
@@ -32,8 +32,9 @@ export class OutgoingCalls {
     /** A pending call keeps the process alive. */
     keepAlive: (pending: boolean) => void,
     private readonly tally: Tally,
+    discard?: (args: Encoded) => void,
   ) {
-    this.#pending = new PendingCalls(limits, keepAlive);
+    this.#pending = new PendingCalls(limits, keepAlive, discard);
     this.#sending = new SendingCalls(this.#pending, limits.readyTimeout, call => this.#waitedInVain(call));
   }
 

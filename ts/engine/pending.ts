@@ -1,4 +1,5 @@
 /** The pending calls of this process: a table of slots, whose numbers name calls between processes. */
+import type { Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { WhenIdle } from '../when-idle';
 import type { Call } from './call';
@@ -21,6 +22,8 @@ export class PendingCalls {
     private readonly limits: PendingLimits,
     /** A pending call keeps the process alive. */
     private readonly keepAlive: (pending: boolean) => void,
+    /** The arguments of a call are needed no more. */
+    private readonly discard: (args: Encoded) => void = () => {},
   ) {}
 
   get count(): number {
@@ -69,6 +72,7 @@ export class PendingCalls {
     if (call.abandoned) {
       return;
     }
+    this.discard(call.args);
     call.stopWaiting();
     this.#countDown(call);
   }
@@ -77,6 +81,7 @@ export class PendingCalls {
   abandon(call: Call): void {
     call.stopWaiting();
     call.abandoned = true;
+    this.discard(call.args);
     call.args = '';
     this.#countDown(call);
   }
