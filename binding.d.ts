@@ -14,12 +14,14 @@ export declare class NativeAgent {
   /**
    * Starts to join. `wake` is called on the event loop when there is something to take, `ask` when somebody waits for
    * this process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop
-   * reads. None of these functions may throw.
+   * reads. None of these functions may throw. `telling` has one byte, which JavaScript can read at no cost: where the event
+   * loop reads lanes it is 1 while `onFrame` runs and what it has settled has its reactions, and else 0; it stays as it is
+   * where a thread reads them.
    *
    * # Errors
    * When an option is none, or the operating system gives no thread.
    */
-  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void)
+  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void, telling: Uint8Array)
   /** The group's folder. */
   get folder(): string
   /** Whether the event loop reads the call lanes; else a thread does. */

@@ -197,7 +197,7 @@ test('the size of what is sent counts, not its estimate, where the primary takes
   const limits = { maxPayload: 1_000_000, maxPending: 10, maxPendingBytes: 1_000_000, readyTimeout: 5000 };
   const outgoing = outgoingWith(limits);
   const sent: unknown[] = [];
-  outgoing.open({ id: 1, maxPayload: 1000, send: payload => sent.push(payload) });
+  outgoing.open({ id: 1, maxPayload: 1000, isTelling: () => true, send: payload => sent.push(payload) });
   const fits = outgoing.call('fits', ['x'.repeat(900)]);
   await expect(outgoing.call('not', ['x'.repeat(1100)])).rejects.toMatchObject({ code: 'ERR_AGENT_TOO_LARGE' });
   expect(sent).toHaveLength(1);
@@ -215,7 +215,7 @@ describe('a call that fails', () => {
     ['in a chain', (call: Promise<unknown>) => call.then(value => value)],
   ])('shows in its stack who awaits it %s', async (_, wrap) => {
     const outgoing = outgoingWith(limits);
-    outgoing.open({ id: 1, maxPayload: 1000, send: () => 1 });
+    outgoing.open({ id: 1, maxPayload: 1000, isTelling: () => true, send: () => 1 });
     const innerCaller = async () => await wrap(outgoing.call('x', []));
     const outerCaller = async () => await innerCaller();
     const failed = outerCaller().catch(error => error);
@@ -235,7 +235,8 @@ describe('a call that fails', () => {
       failed: (began, error) => ends.push([began, (error as ProcessAgentError).code ?? (error as Error).message]),
     });
     const sent: unknown[] = [];
-    const open = (id: number) => outgoing.open({ id, maxPayload: 1000, send: payload => sent.push(payload) });
+    const open = (id: number) =>
+      outgoing.open({ id, maxPayload: 1000, isTelling: () => true, send: payload => sent.push(payload) });
     open(1);
     const results = [
       outgoing.call('0 is answered', []),
@@ -278,6 +279,37 @@ describe('a call that fails', () => {
   });
 });
 
+test('calls that replies cause go before anything else is done, others when the event loop has looked through all', async () => {
+  const limits = { maxPayload: 1000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
+  const outgoing = outgoingWith(limits);
+  const frames: string[] = [];
+  let isTelling = true;
+  outgoing.open({
+    id: 1,
+    maxPayload: 1000,
+    isTelling: () => isTelling,
+    send: payload => frames.push(payload as string),
+  });
+  const make = () => void outgoing.call('x', []).catch(() => {});
+  make();
+  expect(frames).toHaveLength(1);
+  make();
+  make();
+  await undefined;
+  expect(frames).toHaveLength(2);
+  isTelling = false;
+  // As two requests, each with microtasks of its own.
+  make();
+  await undefined;
+  make();
+  await undefined;
+  expect(frames).toHaveLength(2);
+  await turn();
+  expect(frames).toHaveLength(3);
+  expect(JSON.parse(frames[2])).toHaveLength(2 * 3);
+  outgoing.close();
+});
+
 test('calls of one turn go together, and so do their replies, but not all of them', async () => {
   // However slow the machine is: no turn is cut short.
   jest.spyOn(performance, 'now').mockReturnValue(0);
@@ -294,7 +326,7 @@ test('calls of one turn go together, and so do their replies, but not all of the
   const count = (payload: unknown) => JSON.parse(payload as string).length / 3;
   lane.send = payload => replies.push(payload as string);
   const frames: string[] = [];
-  outgoing.open({ id: 1, maxPayload: 1000, send: payload => frames.push(payload as string) });
+  outgoing.open({ id: 1, maxPayload: 1000, isTelling: () => true, send: payload => frames.push(payload as string) });
   const results = Array.from({ length: 70 }, (_, i) => outgoing.call('echo', [i]));
   await turn();
   for (const frame of frames) {

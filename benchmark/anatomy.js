@@ -52,7 +52,7 @@ function bothEnds() {
   const tally = { begin: nothing, succeeded: nothing, failed: nothing };
   const outgoing = new OutgoingCalls(limits, () => 'none', nothing, tally);
   const incoming = new IncomingCalls({ invoke: (_, args) => args[0], wantsInvocations: false }, limits);
-  outgoing.open({ id: 1, maxPayload: limits.maxPayload, send: payload => calls.push(payload) });
+  outgoing.open({ id: 1, maxPayload: limits.maxPayload, isTelling: () => true, send: payload => calls.push(payload) });
   incoming.accept();
   const lane = {
     id: 2,

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{ArrayBuffer, Buffer, Either, Env, Function};
+use napi::bindgen_prelude::{ArrayBuffer, Buffer, Either, Env, Function, Uint8Array};
 use napi::{Error, Result};
 use napi_derive::napi;
 
@@ -133,14 +133,16 @@ pub struct NativeAgent {
 impl NativeAgent {
     /// Starts to join. `wake` is called on the event loop when there is something to take, `ask` when somebody waits for
     /// this process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop
-    /// reads. None of these functions may throw.
+    /// reads. None of these functions may throw. `telling` has one byte, which JavaScript can read at no cost: where the event
+    /// loop reads lanes it is 1 while `onFrame` runs and what it has settled has its reactions, and else 0; it stays as it is
+    /// where a thread reads them.
     ///
     /// # Errors
     /// When an option is none, or the operating system gives no thread.
     #[napi(
         constructor,
         catch_unwind,
-        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void"
+        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void, telling: Uint8Array"
     )]
     pub fn new(
         env: Env,
@@ -148,8 +150,9 @@ impl NativeAgent {
         wake: Function<'_, (), ()>,
         ask: Function<'_, callback::AskArgs, ()>,
         on_frame: callback::OnFrame<'_>,
+        telling: Uint8Array,
     ) -> Result<Self> {
-        let lanes = Polling::new(env, &options, &on_frame)?;
+        let lanes = Polling::new(env, &options, &on_frame, telling)?;
         let options =
             agent::Options { read_by: lanes.read_by(), ask: callback::asker(&ask)?, ..options.try_into()? };
         let agent = Arc::new(agent::Agent::start(options, lanes.turns(), callback::waker(&wake)?)?);

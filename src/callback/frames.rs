@@ -2,10 +2,11 @@
 //!
 //! napi-rs has no word for that: what is here is Node-API itself.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-use napi::bindgen_prelude::{Env, JsValue};
+use napi::bindgen_prelude::{Env, JsValue, Uint8Array};
 use napi::{check_status, sys, Result};
 
 use super::OnFrame;
@@ -17,14 +18,16 @@ pub struct FrameCallback {
     env: sys::napi_env,
     function: sys::napi_ref,
     context: sys::napi_async_context,
+    telling: RefCell<Uint8Array>,
 }
 
 impl FrameCallback {
-    /// Keeps `on_frame` until it is dropped, which has to happen on the same thread.
+    /// Keeps `on_frame` until it is dropped, which has to happen on the same thread. `telling` has 1 in it while it runs, and
+    /// else 0.
     ///
     /// # Errors
     /// When Node has no resources left.
-    pub fn new(env: Env, on_frame: &OnFrame<'_>) -> Result<Self> {
+    pub fn new(env: Env, on_frame: &OnFrame<'_>, telling: Uint8Array) -> Result<Self> {
         let env = env.raw();
         let (mut function, mut context, mut name) = (null_mut(), null_mut(), null_mut());
         let label = "process-agent";
@@ -35,11 +38,26 @@ impl FrameCallback {
             check_status!(sys::napi_create_string_utf8(env, label.as_ptr().cast(), length, &raw mut name))?;
             check_status!(sys::napi_async_init(env, null_mut(), name, &raw mut context))?;
         }
-        Ok(Self { env, function, context })
+        let callback = Self { env, function, context, telling: RefCell::new(telling) };
+        callback.set_telling(false);
+        Ok(callback)
     }
 
     /// Calls it with a frame; promises that are settled meanwhile have their reactions run before this returns.
     pub fn tell(&self, lane: LaneId, frame: &Frame) {
+        self.set_telling(true);
+        self.tell_in_scopes(lane, frame);
+        self.set_telling(false);
+    }
+
+    fn set_telling(&self, telling: bool) {
+        // SAFETY: this is JavaScript's thread, which does not run meanwhile.
+        if let Some(byte) = unsafe { self.telling.borrow_mut().as_mut() }.first_mut() {
+            *byte = u8::from(telling);
+        }
+    }
+
+    fn tell_in_scopes(&self, lane: LaneId, frame: &Frame) {
         // SAFETY: the environment lives as long as `self`, and this is its thread; scopes are closed in reverse order.
         unsafe {
             let (mut handles, mut callback) = (null_mut(), null_mut());

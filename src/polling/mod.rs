@@ -13,10 +13,12 @@ mod uv;
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::Env;
+use napi::bindgen_prelude::{Env, Uint8Array};
 use napi::Result;
 
 use crate::agent::Agent;
+#[cfg(unix)]
+use crate::callback::FrameCallback;
 use crate::callback::{OnFrame, PolledLanes};
 use crate::ipc::lane::{LaneId, ReadBy};
 use crate::ipc::message::Final;
@@ -32,17 +34,23 @@ pub struct Polling {
 
 #[cfg(unix)]
 impl Polling {
-    /// Of the event loop of `env`. Frames go to `on_frame`.
+    /// Of the event loop of `env`. Frames go to `on_frame`; `telling` is 1 meanwhile, if the loop reads them.
     ///
     /// # Errors
     /// When Node has no resources left.
-    pub fn new(env: Env, options: &NativeAgentOptions, on_frame: &OnFrame<'_>) -> Result<Self> {
+    pub fn new(
+        env: Env,
+        options: &NativeAgentOptions,
+        on_frame: &OnFrame<'_>,
+        telling: Uint8Array,
+    ) -> Result<Self> {
         let event_loop = env.get_uv_event_loop()?;
         // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
         let clock = unsafe { uv::sleep_clock(event_loop.cast()) };
         let turns = clock.map(|clock| Arc::new(Turns::new(clock)));
         let poller = if options.poll_lanes {
-            poller::Poller::new(env, on_frame, options.spin, turns.clone())?
+            let js = FrameCallback::new(env, on_frame, telling)?;
+            poller::Poller::new(env, js, options.spin, turns.clone())?
         } else {
             None
         };
@@ -114,7 +122,12 @@ impl PolledLanes for Polling {
 #[cfg(not(unix))]
 #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Unix")]
 impl Polling {
-    pub fn new(_env: Env, _options: &NativeAgentOptions, _on_frame: &OnFrame<'_>) -> Result<Self> {
+    pub fn new(
+        _env: Env,
+        _options: &NativeAgentOptions,
+        _on_frame: &OnFrame<'_>,
+        _telling: Uint8Array,
+    ) -> Result<Self> {
         Ok(Self {})
     }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use napi::bindgen_prelude::Env;
 use napi::Result;
 
-use crate::callback::{EnvironmentEnd, FrameCallback, OnFrame};
+use crate::callback::{EnvironmentEnd, FrameCallback};
 use crate::error::AgentError;
 use crate::ipc::lane::reader::{Fill, LaneReader};
 use crate::ipc::lane::Lane;
@@ -54,14 +54,14 @@ struct Polled {
 }
 
 impl Poller {
-    /// A poller for the event loop of `env`, which gives frames to `on_frame`, and notes `turns`; `None` when this runtime
+    /// A poller for the event loop of `env`, which gives frames to `js`, and notes `turns`; `None` when this runtime
     /// has no libuv.
     ///
     /// # Errors
     /// When Node has no resources left.
     pub fn new(
         env: Env,
-        on_frame: &OnFrame<'_>,
+        js: FrameCallback,
         spin: bool,
         turns: Option<Arc<Turns>>,
     ) -> Result<Option<Rc<Self>>> {
@@ -75,7 +75,7 @@ impl Poller {
             prepare: RefCell::default(),
             awake: RefCell::default(),
             event_loop,
-            js: RefCell::new(Some(Rc::new(FrameCallback::new(env, on_frame)?))),
+            js: RefCell::new(Some(Rc::new(js))),
             end: RefCell::default(),
             budget,
             recent: RefCell::default(),

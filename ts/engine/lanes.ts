@@ -15,6 +15,8 @@ export class Lanes {
     private readonly agent: NativeAgent,
     private readonly outgoing: OutgoingCalls,
     private readonly incoming: IncomingCalls,
+    /** One byte: 1 while a frame is received, and what it has settled has its reactions, or when nobody knows. */
+    private readonly telling: Uint8Array,
   ) {}
 
   get hasPrimary(): boolean {
@@ -38,7 +40,12 @@ export class Lanes {
     if (lane?.epoch !== epoch) {
       return false;
     }
-    this.outgoing.open({ ...lane, send: payload => this.#send(lane.id, FrameKind.Calls, payload, false) });
+    const { telling } = this;
+    this.outgoing.open({
+      ...lane,
+      isTelling: () => telling[0] === 1,
+      send: payload => this.#send(lane.id, FrameKind.Calls, payload, false),
+    });
     return true;
   }
 

@@ -101,6 +101,7 @@ export class LocalEngine implements Engine {
     this.#requests = new Requests(config, why, hold);
     this.#answers = new Answers(host, config.maxPayload);
     this.#questions = new Questions(() => this.#agent, why, hold);
+    const telling = new Uint8Array([1]);
     this.#agent = new NativeAgent(
       {
         group: decision.group,
@@ -128,10 +129,11 @@ export class LocalEngine implements Engine {
       this.#takeSoon,
       (epoch, scrape, until) => this.#metrics.answer(epoch, scrape, until),
       this.#onFrame,
+      telling,
     );
     this.#metrics = new EngineMetrics(config, host, this.#agent, () => this.#outgoing.count, why, hold);
     this.#outgoing = new OutgoingCalls(config, why, hold, this.#metrics.own, args => discard(this.#agent, args));
-    this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming);
+    this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming, telling);
     sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
   }

@@ -1,4 +1,5 @@
 /** Calls on their way to the lane: those of one turn go together, and what can't be sent now waits. */
+import { setImmediate } from 'node:timers';
 import { type Encoded, sizeOf } from '../codec';
 import type { Call } from './call';
 import { tooLarge } from './outcome';
@@ -11,6 +12,8 @@ export interface OutgoingLane {
   readonly id: number;
   /** The largest payload that the primary takes. */
   readonly maxPayload: number;
+  /** Whether what runs now is a reaction to a frame that the lane, or another one, has brought. */
+  isTelling(): boolean;
   /** Returns the frame's number on the lane, 0 when it is closed. */
   send(payload: Encoded): number;
 }
@@ -81,6 +84,10 @@ export class SendingCalls {
    * A call that is alone goes at once. While others are unanswered, those that one turn makes go together: each frame
    * costs both ends a system call and a turn, and a frame that is split comes back as two. Not all of them, though: the
    * primary is to work on some while this process makes the others.
+   *
+   * A turn, for calls that replies cause, is a turn of the microtask queue: a frame brings all of them. What else causes
+   * calls, a request for one, comes alone, and there may be more behind it: such calls go when the event loop has looked
+   * through what has come.
    */
   #schedule(): void {
     if (this.#waiting.count >= BATCH_COUNT) {
@@ -95,11 +102,17 @@ export class SendingCalls {
       return;
     }
     this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
+    if (this.#lane?.isTelling()) {
+      queueMicrotask(this.#flushNow);
+    } else {
+      setImmediate(this.#flushNow);
+    }
   }
+
+  readonly #flushNow = () => {
+    this.#flushing = false;
+    this.#flush();
+  };
 
   #flush(): void {
     const lane = this.#lane;

@@ -21,6 +21,8 @@ use super::atomics::{fence, AtomicU32, AtomicU64, Ordering};
 
 /// Words of a record before its bytes: its number, and its length.
 const HEAD: u32 = 2;
+/// Words of what its bytes begin with.
+const BEGIN: u32 = 2;
 const WORD: usize = 8;
 
 /// How far both ends are, in words since the beginning; they wrap around. Each on a cache line of its own, for it is
@@ -127,7 +129,13 @@ pub struct Writer {
 
 impl Writer {
     /// Writes a record of `head` and `payload`, if the reader is awake and there is room.
-    pub fn push(&mut self, ring: Ring<'_>, number: u64, head: [u8; 2 * WORD], payload: &[u8]) -> Pushed {
+    pub fn push(
+        &mut self,
+        ring: Ring<'_>,
+        number: u64,
+        head: [u8; BEGIN as usize * WORD],
+        payload: &[u8],
+    ) -> Pushed {
         let length = head.len() + payload.len();
         let used = self.written.wrapping_sub(ring.positions.read.0.load(Ordering::Acquire));
         let free = ring.capacity().saturating_sub(used);
@@ -140,7 +148,7 @@ impl Writer {
         ring.word(at(0)).store(number, Ordering::Relaxed);
         ring.word(at(1)).store(length as u64, Ordering::Relaxed);
         ring.write(at(HEAD), &head);
-        ring.write(at(HEAD + 2), payload);
+        ring.write(at(HEAD + BEGIN), payload);
         self.written = at(needed);
         ring.positions.written.0.store(self.written, Ordering::Release);
         fence(Ordering::SeqCst);
