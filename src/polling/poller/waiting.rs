@@ -15,6 +15,8 @@ const TURN: Duration = Duration::from_micros(200);
 const LOOKS: usize = 4;
 /// How often shared memory is looked at, for each look at the socket: some microseconds.
 const MEMORY_LOOKS: usize = 64;
+/// A processor that was given away for longer was taken: to give it away to nobody takes less than one.
+const GIVEN_AWAY: Duration = Duration::from_micros(2);
 
 impl Poller {
     /// The lane may speak soon, and is attended to until the loop sleeps.
@@ -86,8 +88,11 @@ impl Poller {
             return false;
         }
         let (began, mut waits_since, mut contended) = (now, now, false);
+        // Where both ends share one processor, the other end comes to it only when this one gives it away.
+        let mut shares_core = true;
         for looks in 1.. {
-            if self.look(&polled, looks) == Fill::Some {
+            let times = if shares_core { 1 } else { MEMORY_LOOKS };
+            if self.look(&polled, times) == Fill::Some {
                 if self.event_loop.may_sleep_ms() == 0 {
                     return true;
                 }
@@ -106,8 +111,10 @@ impl Poller {
             if looks % LOOKS == 0 && self.event_loop.has_events() {
                 return true;
             }
+            let before = Instant::now();
             rustix::thread::sched_yield();
             let after = Instant::now();
+            shares_core = after - before > GIVEN_AWAY;
             contended |= after - now > CONTENDED;
             now = after;
             if contended || now - waits_since >= CAP {
@@ -118,10 +125,8 @@ impl Poller {
         false
     }
 
-    /// Looks for a frame: many times where that costs nothing, and once at the socket.
-    fn look(&self, polled: &Polled, looks: usize) -> Fill {
-        // Where both ends share one processor, the other end comes to it only when this one gives it away.
-        let times = if looks == 1 { 1 } else { MEMORY_LOOKS };
+    /// Looks for a frame: so many times where that costs nothing, and once at the socket.
+    fn look(&self, polled: &Polled, times: usize) -> Fill {
         for _ in 0..times {
             if self.attended.borrow().iter().any(|polled| polled.reader.borrow().has_next()) {
                 if self.read_memory() == Fill::Some {
