@@ -162,6 +162,11 @@ enum Phase {
 }
 
 impl State {
+    /// Nothing waits for the socket: what is written now comes behind all that was sent before.
+    fn is_written_out(&self) -> bool {
+        self.queue.is_empty() && !self.writing
+    }
+
     /// The other end has read enough of what it was sent, or never will; and JavaScript takes more.
     fn may_read(&self) -> bool {
         (self.unwritten < PAUSE_READING || self.broken) && !self.held
@@ -216,8 +221,7 @@ impl Lane {
             return;
         }
         self.make_room(state, payload.len());
-        let written =
-            if state.queue.is_empty() && !state.writing { self.write_now(&header, payload) } else { 0 };
+        let written = if state.is_written_out() { self.write_now(&header, payload) } else { 0 };
         let whole = header.len() + payload.len();
         if written == whole {
             state.written += 1;

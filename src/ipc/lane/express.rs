@@ -242,10 +242,10 @@ impl Lane {
         header: [u8; HEADER_LEN],
         payload: &[u8],
     ) -> bool {
-        let Some(express) = &mut state.express else { return false };
-        if payload.len() > LARGEST || state.phase != Phase::Open || !state.queue.is_empty() || state.writing {
+        if payload.len() > LARGEST || state.phase != Phase::Open || !state.is_written_out() {
             return false;
         }
+        let Some(express) = &mut state.express else { return false };
         let pushed = express.push(state.sent, header, payload);
         if pushed == Pushed::Unseen {
             // If the socket is full, the other end has something to read there, and looks here as well.
@@ -257,7 +257,7 @@ impl Lane {
     /// Asks the primary for memory; `false` when this is not the time.
     pub(super) fn ask_for_memory(&self) -> bool {
         let state = self.state();
-        let may = state.phase == Phase::Open && state.queue.is_empty() && !state.writing;
+        let may = state.phase == Phase::Open && state.is_written_out();
         // So few bytes are taken at once, or not at all.
         may && self.write_now(&self.word(), &[]) == HEADER_LEN
     }
@@ -265,7 +265,7 @@ impl Lane {
     /// The other end asks for memory, and gets it: once.
     pub(super) fn hand_over_memory(&self) -> Option<Inlet> {
         let mut state = self.state();
-        if state.express.is_some() || state.phase != Phase::Open || !state.queue.is_empty() || state.writing {
+        if state.express.is_some() || state.phase != Phase::Open || !state.is_written_out() {
             return None;
         }
         let (memory, file) = Memory::create().ok()?;
