@@ -140,18 +140,33 @@ fn an_end_that_does_not_wait_awake_or_speaks_an_older_protocol_shares_nothing() 
     }
 }
 
-/// A primary by hand that has given a member memory: what the two share, the sockets, and the member's reader.
-fn given(fake: &Fake, member: &mut Member) -> (Memory, UnixStream, UnixStream, LaneReader) {
+/// A member, and what a primary by hand has of it after it has given it memory.
+struct Given {
+    memory: Memory,
+    _control: UnixStream,
+    calls: UnixStream,
+    reader: LaneReader,
+    member: Member,
+    _fake: Fake,
+    _runtime: tempfile::TempDir,
+}
+
+const EPOCH: Epoch = Epoch(5);
+
+fn given() -> Given {
+    let runtime = tempfile::tempdir().unwrap();
+    let fake = Fake::new(options(runtime.path()), EPOCH);
+    let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
     let (control, mut calls) = fake.welcome();
-    let mut reader = reader(member, true);
+    let mut reader = reader(&mut member, true);
     reader.wake();
     let mut question = [0; HEADER_LEN];
     calls.read_exact(&mut question).unwrap();
-    assert_eq!(question, header(Kind::Ring, Codec::Bytes, fake.epoch, 0, 0));
+    assert_eq!(question, header(Kind::Ring, Codec::Bytes, EPOCH, 0, 0));
     let (memory, file) = Memory::create().unwrap();
     assert!(send_with(&calls, &question, &file));
     read_until(&mut reader, "memory", |reader, _| reader.has_memory());
-    (memory, control, calls, reader)
+    Given { memory, _control: control, calls, reader, member, _fake: fake, _runtime: runtime }
 }
 
 fn until_closed(member: &mut Member) -> u64 {
@@ -163,46 +178,40 @@ fn until_closed(member: &mut Member) -> u64 {
 
 #[test]
 fn calls_that_a_primary_has_not_taken_out_of_memory_are_taken_back() {
-    let runtime = tempfile::tempdir().unwrap();
-    let fake = Fake::new(options(runtime.path()), Epoch(5));
-    let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
-    let (memory, _control, calls, mut reader) = given(&fake, &mut member);
-    let lane = member.lane(0);
-    Reader::wake(memory.calls());
+    let mut given = given();
+    let lane = given.member.lane(0);
+    Reader::wake(given.memory.calls());
     for payload in [&b"taken"[..], b"left", b"left as well"] {
-        send(&member, lane, Kind::Calls, payload);
+        send(&given.member, lane, Kind::Calls, payload);
     }
     let mut taking = Reader::default();
-    taking.look(memory.calls()).unwrap();
-    assert!(taking.take(memory.calls(), 1).unwrap().unwrap().ends_with(b"taken"));
-    // One reply is left in memory, one on the socket: both are read.
-    reader.wake();
-    let head = header(Kind::Replies, Codec::Bytes, fake.epoch, 0, 1);
-    assert_eq!(Writer::default().push(memory.replies(), 1, head, b"1"), Pushed::Yes);
-    drop(calls);
-    assert_eq!(read_until(&mut reader, "the reply", |_, count| count == 1), [b"1"]);
-    while reader.fill() != Fill::End {}
-    assert_eq!(until_closed(&mut member), 1);
+    taking.look(given.memory.calls()).unwrap();
+    assert!(taking.take(given.memory.calls(), 1).unwrap().unwrap().ends_with(b"taken"));
+    // A reply is left in memory: it is read.
+    given.reader.wake();
+    let head = header(Kind::Replies, Codec::Bytes, EPOCH, 0, 1);
+    assert_eq!(Writer::default().push(given.memory.replies(), 1, head, b"1"), Pushed::Yes);
+    drop(given.calls);
+    assert_eq!(read_until(&mut given.reader, "the reply", |_, count| count == 1), [b"1"]);
+    while given.reader.fill() != Fill::End {}
+    assert_eq!(until_closed(&mut given.member), 1);
     // It was but slow, and finds nothing more.
-    taking.look(memory.calls()).unwrap();
-    assert!(!taking.has(memory.calls(), 2));
-    assert_eq!(taking.take(memory.calls(), 2), Ok(None));
+    taking.look(given.memory.calls()).unwrap();
+    assert!(!taking.has(given.memory.calls(), 2));
+    assert_eq!(taking.take(given.memory.calls(), 2), Ok(None));
 }
 
 #[test]
 fn calls_of_a_member_that_leaves_are_still_there_to_be_taken() {
-    let runtime = tempfile::tempdir().unwrap();
-    let fake = Fake::new(options(runtime.path()), Epoch(5));
-    let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
-    let (memory, _control, _calls, _reader) = given(&fake, &mut member);
-    let lane = member.lane(0);
-    Reader::wake(memory.calls());
-    send(&member, lane, Kind::Calls, b"last");
-    member.agent.tell(Command::Leave);
-    assert_eq!(until_closed(&mut member), 1);
+    let mut given = given();
+    let lane = given.member.lane(0);
+    Reader::wake(given.memory.calls());
+    send(&given.member, lane, Kind::Calls, b"last");
+    given.member.agent.tell(Command::Leave);
+    assert_eq!(until_closed(&mut given.member), 1);
     let mut taking = Reader::default();
-    taking.look(memory.calls()).unwrap();
-    assert!(taking.take(memory.calls(), 1).unwrap().unwrap().ends_with(b"last"));
+    taking.look(given.memory.calls()).unwrap();
+    assert!(taking.take(given.memory.calls(), 1).unwrap().unwrap().ends_with(b"last"));
 }
 
 #[test]
@@ -219,32 +228,26 @@ fn memory_that_no_member_writes_so_ends_the_lane() {
         (1, header(Kind::Replies, Codec::Bytes, Epoch(5), 0, 9)),
     ];
     for (number, head) in garbage {
-        let runtime = tempfile::tempdir().unwrap();
-        let fake = Fake::new(options(runtime.path()), Epoch(5));
-        let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
-        let (memory, _control, _calls, mut reader) = given(&fake, &mut member);
-        reader.wake();
-        assert_eq!(Writer::default().push(memory.replies(), number, head, &[]), Pushed::Yes);
-        reader.look();
-        assert_eq!(reader.next_frame(), None);
-        assert_eq!(reader.fill(), Fill::End, "{number} {head:?}");
-        until_closed(&mut member);
+        let mut given = given();
+        given.reader.wake();
+        assert_eq!(Writer::default().push(given.memory.replies(), number, head, &[]), Pushed::Yes);
+        given.reader.look();
+        assert_eq!(given.reader.next_frame(), None);
+        assert_eq!(given.reader.fill(), Fill::End, "{number} {head:?}");
+        until_closed(&mut given.member);
     }
 }
 
 #[test]
 fn a_record_that_is_out_of_its_order_waits_and_keeps_nobody_awake() {
-    let runtime = tempfile::tempdir().unwrap();
-    let fake = Fake::new(options(runtime.path()), Epoch(5));
-    let mut member = Member::start(Options { candidate: false, ..polled(runtime.path()) });
-    let (memory, _control, _calls, mut reader) = given(&fake, &mut member);
-    reader.wake();
-    let head = header(Kind::Replies, Codec::Bytes, fake.epoch, 0, 0);
-    assert_eq!(Writer::default().push(memory.replies(), 2, head, &[]), Pushed::Yes);
-    reader.look();
-    assert_eq!(reader.next_frame(), None);
-    assert!(!reader.has_next() && !reader.sleep());
-    assert_eq!(reader.fill(), Fill::Nothing);
+    let mut given = given();
+    given.reader.wake();
+    let head = header(Kind::Replies, Codec::Bytes, EPOCH, 0, 0);
+    assert_eq!(Writer::default().push(given.memory.replies(), 2, head, &[]), Pushed::Yes);
+    given.reader.look();
+    assert_eq!(given.reader.next_frame(), None);
+    assert!(!given.reader.has_next() && !given.reader.sleep());
+    assert_eq!(given.reader.fill(), Fill::Nothing);
 }
 
 #[test]
