@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 
-use process_agent::ipc::frame::{Codec, Frame, FrameReader};
+use process_agent::ipc::frame::{whole, Codec, Frame};
 use process_agent::ipc::message::{MemberInfo, Message};
 use process_agent::ipc::parcel::{Body, GatherId, Parcel};
 use process_agent::role::{Epoch, MemberId};
@@ -65,7 +65,5 @@ fn member(id: u32) -> MemberInfo {
 }
 
 fn frame(bytes: &[u8]) -> Frame {
-    let mut reader = FrameReader::new(bytes.len());
-    reader.space().extend_from_slice(bytes);
-    reader.next_frame().unwrap().unwrap()
+    whole(bytes.to_vec(), bytes.len()).unwrap()
 }

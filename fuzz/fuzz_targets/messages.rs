@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use process_agent::ipc::deaths::{Deaths, Known};
-use process_agent::ipc::frame::{Codec, Frame, FrameReader, Kind};
+use process_agent::ipc::frame::{whole, Codec, Frame, Kind};
 use process_agent::ipc::message::{Final, MemberInfo, Message, Speaks};
 use process_agent::role::{Epoch, MemberId};
 
@@ -47,8 +47,6 @@ fuzz_target!(|data: &[u8]| {
 
 fn again(message: &Message) -> Message {
     let bytes = message.to_bytes(Epoch(NOW));
-    let mut reader = FrameReader::new(bytes.len());
-    reader.space().extend_from_slice(&bytes);
-    let frame = reader.next_frame().expect("a frame").expect("a whole one");
-    Message::from_frame(&frame).expect("a message")
+    let most = bytes.len();
+    Message::from_frame(&whole(bytes, most).expect("a frame")).expect("a message")
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use process_agent::ipc::frame::{encode_parcel, Codec, FrameReader};
+use process_agent::ipc::frame::{encode_parcel, whole, Codec};
 use process_agent::ipc::parcel::{Body, Parcel, MAX_HEAD};
 use process_agent::role::Epoch;
 
@@ -25,8 +25,6 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn read(bytes: &[u8]) -> Option<(Parcel, Body)> {
-    let mut reader = FrameReader::new(bytes.len());
-    reader.space().extend_from_slice(bytes);
-    let frame = reader.next_frame().expect("a frame").expect("a whole one");
+    let frame = whole(bytes.to_vec(), bytes.len()).expect("a frame");
     Parcel::from_frame(frame).ok()
 }
