@@ -133,6 +133,13 @@ test('calls of members that call in turns keep the order of each, whichever way 
   }
 });
 
+test('a call that a reply causes goes at once, another one with those that the same turn of the loop brings', async () => {
+  const { workers } = await processes.group(1);
+  // A thread that reads the lanes does not know what causes a call.
+  const byTimer = process.env.MIDWAY_PROCESS_AGENT_LANE === 'thread';
+  expect(await workers[0].run('goesAtOnce')).toEqual({ byTimer, byReply: true });
+});
+
 test('calls wait for a primary that is still starting, and keep their order', async () => {
   const primary = processes.start({ starting: true });
   await primary.started();

@@ -2,6 +2,7 @@
 // primary, and tells its parent what happens to it. Times are of the monotonic clock that all processes share.
 const { ProcessAgentError } = require('../../dist/errors');
 const { AsyncLocalStorage } = require('node:async_hooks');
+const { loadBinding } = require('../../dist/native');
 const { bareEngine } = require('../../scripts/bare-engine');
 
 /** The invocation of the method that runs. */
@@ -381,6 +382,30 @@ const commands = {
       }
     }
     await Promise.all(calls);
+  },
+  /** While another call is unanswered: whether a call has gone out in its own microtasks, made by a timer and by a reply. */
+  goesAtOnce: async () => {
+    const { prototype } = loadBinding().NativeAgent;
+    const { sendText } = prototype;
+    let frames = 0;
+    prototype.sendText = function (...args) {
+      frames++;
+      return sendText.apply(this, args);
+    };
+    const goes = async () => {
+      const before = frames;
+      const call = engine.call('pid', []);
+      await null;
+      return { call, atOnce: frames > before };
+    };
+    const slow = engine.call('after', [200]);
+    await new Promise(resolve => setTimeout(resolve, 20));
+    const byTimer = await goes();
+    await byTimer.call;
+    const byReply = await goes();
+    await Promise.all([slow, byReply.call]);
+    prototype.sendText = sendText;
+    return { byTimer: byTimer.atOnce, byReply: byReply.atOnce };
   },
   /** Makes a call after the event loop has been blocked: what happened meanwhile is not known here yet. */
   blockThenCall: (ms, name, args) => {
