@@ -1,6 +1,6 @@
 // docs/call.svg: where the time of one call goes, as bars of the parts that anatomy.js measures and of what is left.
 const { parts } = require('./anatomy');
-const { colours, round, text } = require('./picture');
+const { round, svg, text } = require('./picture');
 
 const size = { width: 910, left: 150, bar: 26, row: 44, top: 52, legend: 18 };
 /** JavaScript of the caller in blues, of the primary in greens; what is neither in greys. */
@@ -41,42 +41,32 @@ function barsOf({ calls, anatomy }) {
 
 function drawAnatomy(results) {
   const bars = barsOf(results);
-  const unit = bar => (size.width - size.left - 70) / bar.slices.reduce((sum, { micros }) => sum + micros, 0);
   const shapes = bars.flatMap((bar, i) => {
     const y = size.top + i * size.row;
+    const total = bar.slices.reduce((sum, { micros }) => sum + micros, 0);
     let x = size.left;
     const drawn = bar.slices.map(({ id, title, micros }) => {
-      const width = micros * unit(bar);
+      const width = (micros * (size.width - size.left - 70)) / total;
       const shape = `<rect x="${round(x)}" y="${y}" width="${round(width)}" height="${size.bar}" fill="${fills[id]}"><title>${title} ${micros.toFixed(2)} µs</title></rect>`;
       x += width;
       return shape;
     });
-    const total = bar.slices.reduce((sum, { micros }) => sum + micros, 0);
     return [text(size.left - 8, y + 17, bar.title, 'end'), ...drawn, text(x + 6, y + 17, `${total.toFixed(1)} µs`)];
   });
-  const titles = new Map(
-    bars
-      .flatMap(({ slices }) => slices)
-      .filter(({ title }) => title)
-      .map(each => [each.id, each]),
-  );
+  const titles = new Map(bars.flatMap(({ slices }) => slices).map(each => [each.id, each]));
   const top = size.top + bars.length * size.row + 8;
   const legend = [...titles.values()].flatMap(({ id, title }, i) => {
     const [x, y] = [(i % 2) * (size.width / 2), top + Math.floor(i / 2) * size.legend];
     return [`<rect x="${x}" y="${y}" width="10" height="10" fill="${fills[id]}"/>`, text(x + 16, y + 9, title)];
   });
-  const height = top + Math.ceil(titles.size / 2) * size.legend + 4;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${height}" role="img">`,
-    '<title>Where the time of one call goes</title>',
-    `<style>text{font:11px system-ui,sans-serif;fill:${colours.text}}.head{font-weight:600;font-size:12px}.end{text-anchor:end}</style>`,
-    text(0, 14, 'Where the time of one call goes (each bar has a scale of its own)', 'head'),
-    text(0, 31, `${results.anatomy.date}, ${results.anatomy.machine}`),
-    ...shapes,
-    ...legend,
-    '</svg>',
-    '',
-  ].join('\n');
+  return svg({
+    width: size.width,
+    height: top + Math.ceil(titles.size / 2) * size.legend + 4,
+    title: 'Where the time of one call goes',
+    heading: 'Where the time of one call goes (each bar has a scale of its own)',
+    when: `${results.anatomy.date}, ${results.anatomy.machine}`,
+    shapes: [...shapes, ...legend],
+  });
 }
 
 module.exports = { barsOf, drawAnatomy };

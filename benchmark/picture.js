@@ -24,12 +24,24 @@ function drawCalls({ peers, date, machine }) {
     (each, i) =>
       `<g transform="translate(${(i % 2) * (panel.width + 10)} ${top + Math.floor(i / 2) * height})">\n${drawPanel(each)}\n</g>`,
   );
+  return svg({
+    width: 2 * panel.width + 10,
+    height: top + Math.ceil(drawn.length / 2) * height,
+    title: 'Calls to another process, against process.send',
+    heading: 'How many times better than process.send with JSON (each doubling is equally long)',
+    when: `${date}, ${machine}`,
+    shapes,
+  });
+}
+
+/** A picture with two lines of text above its shapes. */
+function svg({ width, height, title, heading, when, shapes }) {
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * panel.width + 10} ${top + Math.ceil(drawn.length / 2) * height}" role="img">`,
-    '<title>Calls to another process, against process.send</title>',
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img">`,
+    `<title>${title}</title>`,
     `<style>text{font:11px system-ui,sans-serif;fill:${colours.text}}.head{font-weight:600;font-size:12px}.end{text-anchor:end}</style>`,
-    text(0, 14, 'How many times better than process.send with JSON (each doubling is equally long)', 'head'),
-    text(0, 31, `${date}, ${machine}`),
+    text(0, 14, heading, 'head'),
+    text(0, 31, when),
     ...shapes,
     '</svg>',
     '',
@@ -77,4 +89,4 @@ function text(x, y, content, kind) {
 const factor = times => `${times.toFixed(times < 10 ? 2 : 1)}x`;
 const round = number => Math.round(number * 10) / 10;
 
-module.exports = { drawCalls, colours, round, text };
+module.exports = { drawCalls, round, svg, text };
