@@ -16,12 +16,13 @@ export declare class NativeAgent {
    * this process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop
    * reads. None of these functions may throw. `telling` has one byte, which JavaScript can read at no cost: where the event
    * loop reads lanes it is 1 while `onFrame` runs and what it has settled has its reactions, and else 0; it stays as it is
-   * where a thread reads them.
+   * where a thread reads them. There, too, frames of packed values that fit into `inbox` are put there, and `onFrame` gets
+   * how many bytes they are: it has to be done with them when it returns.
    *
    * # Errors
    * When an option is none, or the operating system gives no thread.
    */
-  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void, telling: Uint8Array)
+  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer | number) => void, telling: Uint8Array, inbox: Uint8Array)
   /** The group's folder. */
   get folder(): string
   /** Whether the event loop reads the call lanes; else a thread does. */
@@ -63,6 +64,13 @@ export declare class NativeAgent {
    * When `kind` is none.
    */
   sendBytes(lane: number, kind: number, bytes: Buffer, bounded: boolean): number
+  /**
+   * Sends a part of `bytes` as a batch of packed values; returns what `sendText` does.
+   *
+   * # Errors
+   * When `kind` is none, or the part is not one of `bytes`.
+   */
+  sendPacked(lane: number, kind: number, bytes: Uint8Array, from: number, to: number, bounded: boolean): number
   /** Frees memory that nobody looks at any more, rather than leave it to the garbage collector. */
   discard(memory: ArrayBuffer): void
   /**

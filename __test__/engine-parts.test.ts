@@ -1,13 +1,15 @@
 import { encode } from '../ts/codec';
 import { Answers } from '../ts/engine/answers';
 import type { Tally } from '../ts/engine/call';
+import { Chunks, type Packed } from '../ts/engine/chunks';
 import type { EngineHost, Invocation } from '../ts/engine/engine';
 import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
 import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
+import { PackedCalls, packCall, readPackedReplies, setId } from '../ts/engine/packed-frames';
 import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
 import { TrackedCalls } from '../ts/engine/tracked';
-import { callText, nameText, readReplies, Status } from '../ts/engine/wire';
+import { CallBatch, callText, nameText, type ReplySink, readReplies, Status } from '../ts/engine/wire';
 import { encodeError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
 import { OwnMetrics } from '../ts/metrics/own';
@@ -38,6 +40,9 @@ function outgoingWith(limits: OutgoingLimits, tally: Tally = new OwnMetrics(() =
   );
 }
 
+/** A lane to a primary of an older release: all is text. */
+const lane = { id: 1, maxPayload: 1000, packs: false, isTelling: () => true, send: () => 1, sendPacked: () => 1 };
+
 interface Reply {
   id: number;
   status: number;
@@ -56,15 +61,26 @@ class FakeLane implements IncomingLane {
   readonly replies: Reply[] = [];
   full = false;
 
+  readonly #sink: ReplySink = {
+    take: (id, status, value) => this.replies.push({ id, status, value: value as Reply['value'] }),
+    refuse: () => {},
+  };
+
+  constructor(readonly packs = true) {}
+
   send = (payload: string | Buffer, bounded: boolean): number => {
     if (this.full && bounded) {
       return -1;
     }
-    readReplies(
-      payload,
-      (id, status, value) => this.replies.push({ id, status, value: value as Reply['value'] }),
-      () => {},
-    );
+    readReplies(payload, this.#sink);
+    return 1;
+  };
+
+  sendPacked = (bytes: Buffer, from: number, to: number, bounded: boolean): number => {
+    if (this.full && bounded) {
+      return -1;
+    }
+    readPackedReplies(bytes.subarray(from, to), to - from, this.#sink);
     return 1;
   };
 
@@ -73,13 +89,13 @@ class FakeLane implements IncomingLane {
   }
 }
 
-describe('calls that come in', () => {
+describe.each([true, false])('calls that come in, from a member that reads packed values: %j', packs => {
   const limits = { maxPayload: 1_000_000, maxPendingBytes: 1_000_000 };
-  const call = (id: number, name: string) => `[${callText(id, nameText(name, undefined), '[]')}]`;
   let lane: FakeLane;
   beforeEach(() => {
-    lane = new FakeLane();
+    lane = new FakeLane(packs);
   });
+  const call = (id: number, name: string) => new CallBatch(`[${callText(id, nameText(name, undefined), '[]')}]`);
 
   test('are not run before this process has taken over, and not after its tenure', async () => {
     const ran: string[] = [];
@@ -197,7 +213,7 @@ test('the size of what is sent counts, not its estimate, where the primary takes
   const limits = { maxPayload: 1_000_000, maxPending: 10, maxPendingBytes: 1_000_000, readyTimeout: 5000 };
   const outgoing = outgoingWith(limits);
   const sent: unknown[] = [];
-  outgoing.open({ id: 1, maxPayload: 1000, isTelling: () => true, send: payload => sent.push(payload) });
+  outgoing.open({ ...lane, send: payload => sent.push(payload) });
   const fits = outgoing.call('fits', ['x'.repeat(900)]);
   await expect(outgoing.call('not', ['x'.repeat(1100)])).rejects.toMatchObject({ code: 'ERR_AGENT_TOO_LARGE' });
   expect(sent).toHaveLength(1);
@@ -215,7 +231,7 @@ describe('a call that fails', () => {
     ['in a chain', (call: Promise<unknown>) => call.then(value => value)],
   ])('shows in its stack who awaits it %s', async (_, wrap) => {
     const outgoing = outgoingWith(limits);
-    outgoing.open({ id: 1, maxPayload: 1000, isTelling: () => true, send: () => 1 });
+    outgoing.open(lane);
     const innerCaller = async () => await wrap(outgoing.call('x', []));
     const outerCaller = async () => await innerCaller();
     const failed = outerCaller().catch(error => error);
@@ -235,8 +251,7 @@ describe('a call that fails', () => {
       failed: (began, error) => ends.push([began, (error as ProcessAgentError).code ?? (error as Error).message]),
     });
     const sent: unknown[] = [];
-    const open = (id: number) =>
-      outgoing.open({ id, maxPayload: 1000, isTelling: () => true, send: payload => sent.push(payload) });
+    const open = (id: number) => outgoing.open({ ...lane, id, send: payload => sent.push(payload) });
     open(1);
     const results = [
       outgoing.call('0 is answered', []),
@@ -284,12 +299,7 @@ test('calls that replies cause go before anything else is done, others when the 
   const outgoing = outgoingWith(limits);
   const frames: string[] = [];
   let isTelling = true;
-  outgoing.open({
-    id: 1,
-    maxPayload: 1000,
-    isTelling: () => isTelling,
-    send: payload => frames.push(payload as string),
-  });
+  outgoing.open({ ...lane, isTelling: () => isTelling, send: payload => frames.push(payload as string) });
   const make = () => void outgoing.call('x', []).catch(() => {});
   make();
   expect(frames).toHaveLength(1);
@@ -310,37 +320,209 @@ test('calls that replies cause go before anything else is done, others when the 
   outgoing.close();
 });
 
-test('calls of one turn go together, and so do their replies, but not all of them', async () => {
-  // However slow the machine is: no turn is cut short.
-  jest.spyOn(performance, 'now').mockReturnValue(0);
-  const limits = { maxPayload: 1000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
-  const outgoing = outgoingWith(limits);
-  const incoming = new IncomingCalls(
-    hostOf((_, args) => args[0]),
-    limits,
-  );
-  incoming.accept();
-  const lane = new FakeLane();
-  const calls: number[] = [];
-  const replies: string[] = [];
-  const count = (payload: unknown) => JSON.parse(payload as string).length / 3;
-  lane.send = payload => replies.push(payload as string);
-  const frames: string[] = [];
-  outgoing.open({ id: 1, maxPayload: 1000, isTelling: () => true, send: payload => frames.push(payload as string) });
-  const results = Array.from({ length: 70 }, (_, i) => outgoing.call('echo', [i]));
-  await turn();
-  for (const frame of frames) {
-    calls.push(count(frame));
-    incoming.receive(lane, frame);
-  }
-  await turn();
-  // The first is alone, and goes at once.
-  expect(calls).toEqual([1, 32, 32, 5]);
-  expect(replies.map(count)).toEqual([32, 32, 6]);
-  for (const frame of replies) {
-    outgoing.receive(1, frame);
-  }
-  expect(await Promise.all(results)).toEqual(Array.from({ length: 70 }, (_, i) => i));
+test.each([true, false])(
+  'calls of one turn go together, and so do their replies, but not all; packed: %j',
+  async packs => {
+    // However slow the machine is: no turn is cut short.
+    jest.spyOn(performance, 'now').mockReturnValue(0);
+    const limits = { maxPayload: 100_000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
+    const outgoing = outgoingWith(limits);
+    const incoming = new IncomingCalls(
+      hostOf((_, args) => args[0]),
+      limits,
+    );
+    incoming.accept();
+    const member = new FakeLane(packs);
+    const frames: (string | Buffer)[] = [];
+    const replies: (string | Buffer)[] = [];
+    const into = (list: (string | Buffer)[]) => ({
+      send: (payload: string | Buffer) => list.push(payload),
+      sendPacked: (bytes: Buffer, from: number, to: number) => list.push(Buffer.from(bytes.subarray(from, to))),
+    });
+    Object.assign(member, into(replies));
+    outgoing.open({ ...lane, packs, maxPayload: 100_000, ...into(frames) });
+    const results = Array.from({ length: 70 }, (_, i) => outgoing.call('echo', [i]));
+    await turn();
+    const calls: number[] = [];
+    for (const frame of frames) {
+      expect(typeof frame).toBe(packs ? 'object' : 'string');
+      const batch = typeof frame === 'string' ? new CallBatch(frame) : new PackedCalls(frame, frame.length, true);
+      calls.push(batch.calls);
+      incoming.receive(member, batch);
+    }
+    await turn();
+    // The first is alone, and goes at once.
+    expect(calls).toEqual([1, 32, 32, 5]);
+    const answered: number[] = [];
+    for (const frame of replies) {
+      expect(typeof frame).toBe(packs ? 'object' : 'string');
+      let count = 0;
+      const sink = { take: () => count++, refuse: () => {} };
+      if (typeof frame === 'string') {
+        readReplies(frame, sink);
+        outgoing.receive(1, frame);
+      } else {
+        readPackedReplies(frame, frame.length, sink);
+        outgoing.receivePacked(1, frame, frame.length);
+      }
+      answered.push(count);
+    }
+    expect(answered).toEqual([32, 32, 6]);
+    expect(await Promise.all(results)).toEqual(Array.from({ length: 70 }, (_, i) => i));
+  },
+);
+
+describe('packed calls', () => {
+  const limits = { maxPayload: 100_000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
+  const large = { ...lane, maxPayload: 100_000 };
+
+  test('become something else for a primary that can not read them', async () => {
+    const outgoing = outgoingWith(limits);
+    const args = [[1, 'x'], [undefined, -0], ['中']];
+    const calls = args.map(each => outgoing.call('before', each));
+    const frames: (string | Buffer)[] = [];
+    const sendPacked = jest.fn(() => 1);
+    outgoing.open({ ...large, send: payload => frames.push(payload), sendPacked });
+    const seen: unknown[] = [];
+    const sink = {
+      call: (_: number, name: string, its: unknown[]) => seen.push([name, its]),
+      verb: () => {},
+      refuse: () => {},
+    };
+    for (const frame of frames) {
+      const batch = new CallBatch(frame);
+      while (batch.next(sink)) {}
+    }
+    expect(seen).toEqual(args.map(each => ['before', each]));
+    expect(sendPacked).not.toHaveBeenCalled();
+    outgoing.receive(1, '[0,0,7,1,0,8,2,0,9]');
+    expect(await Promise.all(calls)).toEqual([7, 8, 9]);
+  });
+
+  test('are too large where the primary takes next to nothing', async () => {
+    const outgoing = outgoingWith(limits);
+    outgoing.open({ ...large, packs: true, maxPayload: 20 });
+    await expect(outgoing.call('x', ['y'.repeat(30)])).rejects.toMatchObject({ code: 'ERR_AGENT_TOO_LARGE' });
+  });
+
+  test('and others keep their order in the frames that they take', async () => {
+    const outgoing = outgoingWith(limits);
+    const order: string[] = [];
+    let all: Buffer[] = [];
+    outgoing.open({
+      ...large,
+      packs: true,
+      send: payload => order.push(typeof payload === 'string' ? 'text' : 'bytes'),
+      sendPacked: (bytes, from, to) => {
+        all.push(Buffer.from(bytes.subarray(from, to)));
+        return order.push('packed');
+      },
+    });
+    const ids: number[] = [];
+    for (const value of [1, 2, 'x'.repeat(300), 3, new Date(), 4, 5]) {
+      outgoing.call('x', [value]).catch(() => {});
+    }
+    await turn();
+    for (const bytes of all) {
+      const batch = new PackedCalls(bytes, bytes.length, true);
+      while (batch.next({ call: id => ids.push(id), verb: () => {}, refuse: () => {} })) {}
+    }
+    expect(order).toEqual(['packed', 'packed', 'text', 'packed', 'bytes', 'packed']);
+    expect(ids).toEqual([0, 1, 3, 5, 6]);
+    // Those that are sent again go together.
+    all = [];
+    outgoing.closeLane(1, { written: 0, accepted: 0, relieved: false });
+    outgoing.open({
+      ...large,
+      id: 2,
+      packs: true,
+      sendPacked: (bytes, from, to) => all.push(Buffer.from(bytes.subarray(from, to))),
+    });
+    ids.length = 0;
+    for (const bytes of all) {
+      const batch = new PackedCalls(bytes, bytes.length, true);
+      while (batch.next({ call: id => ids.push(id), verb: () => {}, refuse: () => {} })) {}
+    }
+    expect(ids).toEqual([0, 1, 3, 5, 6]);
+    outgoing.close();
+  });
+
+  test('go together also where one between them has been given up', async () => {
+    const outgoing = outgoingWith(limits);
+    const controller = new AbortController();
+    const values = Array.from({ length: 9 }, (_, i) => `value ${i}`);
+    const { signal } = controller;
+    const calls = values.map((value, i) => outgoing.call('x', [value], i % 3 === 1 ? { signal } : undefined));
+    const settled = Promise.allSettled(calls);
+    controller.abort();
+    const frames: Buffer[] = [];
+    const sendPacked = (bytes: Buffer, from: number, to: number) => frames.push(Buffer.from(bytes.subarray(from, to)));
+    outgoing.open({ ...large, packs: true, sendPacked });
+    const seen: unknown[] = [];
+    expect(frames).toHaveLength(1);
+    const batch = new PackedCalls(frames[0], frames[0].length, true);
+    while (batch.next({ call: (_, __, [value]) => seen.push(value), verb: () => {}, refuse: () => {} })) {}
+    expect(seen).toEqual(values.filter((_, i) => i % 3 !== 1));
+    outgoing.close();
+    expect((await settled).map(each => each.status)).toEqual(values.map(() => 'rejected'));
+  });
+
+  test('give their memory back, however they end', async () => {
+    const outgoing = outgoingWith({ ...limits, maxPending: 8 });
+    const memory = new Set<Buffer>();
+    const open = (id: number) =>
+      outgoing.open({ ...large, id, packs: true, sendPacked: bytes => memory.add(bytes) && 1 });
+    for (let round = 1; round <= 300; round++) {
+      open(round);
+      const controller = new AbortController();
+      const calls = Array.from({ length: 9 }, (_, i) =>
+        outgoing.call('some.method', ['x'.repeat(100), i], {
+          ...(i === 1 && { signal: controller.signal }),
+          ...(i === 2 && { idempotent: true }),
+        }),
+      );
+      const settled = Promise.allSettled(calls);
+      await Promise.resolve();
+      controller.abort();
+      await turn();
+      outgoing.receive(round, `[0,${Status.Value},5,3,${Status.Stream},null,3,${Status.UndefinedEnd},null]`);
+      outgoing.closeLane(round, { written: 9, accepted: null, relieved: false });
+      // The one that may be sent again runs here.
+      outgoing.runHere(() => 'here');
+      const outcomes = (await settled).map(each => each.status);
+      expect(outcomes.filter(each => each === 'fulfilled')).toHaveLength(3);
+    }
+    expect(memory.size).toBeLessThanOrEqual(2);
+  });
+
+  test('and their replies, too', async () => {
+    const incoming = new IncomingCalls(
+      hostOf((_, args) => args[0]),
+      limits,
+    );
+    incoming.accept();
+    const memory = new Set<Buffer>();
+    const chunks = new Chunks();
+    for (let round = 0; round < 300; round++) {
+      const member = new FakeLane();
+      member.sendPacked = bytes => {
+        memory.add(bytes);
+        return round % 3 === 0 ? -1 : 1;
+      };
+      const calls = Array.from({ length: 20 }, (_, id) => {
+        const call = packCall(chunks, 'echo', ['x'.repeat(100)]) as Packed;
+        setId(call, id);
+        return Buffer.from(call.bytes.subarray(call.from, call.to));
+      });
+      const frame = Buffer.concat(calls);
+      incoming.receive(member, new PackedCalls(frame, frame.length, true));
+      if (round % 3 === 1) {
+        incoming.forget(member);
+      }
+      await turn();
+    }
+    expect(memory.size).toBeLessThanOrEqual(2);
+  });
 });
 
 test('a gather whose own part has run is not said not to have been sent', async () => {

@@ -1,6 +1,6 @@
 import { IncomingCalls, type IncomingLane } from '../dist/engine/incoming';
 import { Turns, type Work } from '../dist/engine/turns';
-import { callText, readReplies, Status } from '../dist/engine/wire';
+import { CallBatch, callText, readReplies, Status } from '../dist/engine/wire';
 
 const spin = (ms: number) => {
   const end = performance.now() + ms;
@@ -17,6 +17,12 @@ class Parts implements Work {
     private readonly done: () => void,
   ) {
     this.#left = count;
+  }
+
+  /** How often it was told that the rest runs later. */
+  kept = 0;
+  keep(): void {
+    this.kept++;
   }
 
   next(): boolean {
@@ -57,6 +63,15 @@ describe('turns', () => {
     expect(order.filter(each => each !== 'b').join('')).toBe(`${'1'.repeat(64)}2`);
   });
 
+  test('what has to wait is told, before anything else runs', () => {
+    const turns = new Turns<string, Work>();
+    const [short, long, later] = [new Parts(1, 0, () => {}), new Parts(64, 1, () => {}), new Parts(1, 0, () => {})];
+    turns.run('a', short);
+    turns.run('a', long);
+    turns.run('b', later);
+    expect([short.kept, long.kept, later.kept]).toEqual([0, 1, 1]);
+  });
+
   test('what is withdrawn does not run', async () => {
     const ran: string[] = [];
     const turns = new Turns<string, Work>();
@@ -80,15 +95,16 @@ describe('calls that wait for their turn', () => {
     member,
     epoch: 5,
     maxPayload: 1_000_000,
+    packs: false,
     send: payload => {
-      const add = (id: number, status: number) => replies.push({ id, status });
-      readReplies(payload, add, () => {});
+      readReplies(payload, { take: (id, status) => replies.push({ id, status }), refuse: () => {} });
       return 1;
     },
+    sendPacked: () => 0,
     hold: held.push.bind(held),
   };
   const batch = (first: number, count: number) =>
-    `[${Array.from({ length: count }, (_, i) => callText(first + i, ',"spin",', '[]')).join(',')}]`;
+    new CallBatch(`[${Array.from({ length: count }, (_, i) => callText(first + i, ',"spin",', '[]')).join(',')}]`);
   const slow = { invoke: () => spin(0.5), wantsInvocations: false } as unknown as ConstructorParameters<
     typeof IncomingCalls
   >[0];

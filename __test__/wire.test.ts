@@ -1,12 +1,16 @@
 import { encodeAsBytes, encodeAsText } from '../ts/codec';
+import { Chunks, type Packed } from '../ts/engine/chunks';
 import type { Carrier } from '../ts/engine/engine';
+import { PackedCalls, packCall, packReply, readPackedReplies, setId } from '../ts/engine/packed-frames';
 import {
   CallBatch,
   type CallSink,
+  type Calls,
   callBytes,
   callText,
   nameText,
   REPLY_HEAD,
+  type ReplySink,
   readReplies,
   replyOf,
   replyText,
@@ -28,7 +32,7 @@ const values = [[], [1, 'x', { a: null }], ['中"\\', true, [[]], -0.5], [{ deep
 const others = [[new Date(5)], [new Map([[1, new Set(['x'])]])], [Buffer.from('bytes'), undefined, 7n]];
 
 /** What a frame of calls gives, entry by entry; it is checked that each is of the types that the sink takes. */
-function callsOf(payload: Payload, entries: unknown[] = []): unknown[] {
+function entriesOf(batch: Calls, entries: unknown[]): unknown[] {
   const sink: CallSink = {
     call(id, name, args, beside) {
       expect([Number.isInteger(id), typeof name, Array.isArray(args)]).toEqual([true, 'string', true]);
@@ -44,24 +48,30 @@ function callsOf(payload: Payload, entries: unknown[] = []): unknown[] {
       entries.push({ id, refused: name });
     },
   };
-  const batch = new CallBatch(payload);
   while (batch.next(sink)) {}
   expect(batch.left).toBe(0);
   return entries;
 }
 
-function repliesOf(payload: Payload, entries: unknown[] = []): unknown[] {
-  readReplies(
-    payload,
-    (id, status, value) => {
+function callsOf(payload: Payload, entries: unknown[] = []): unknown[] {
+  return entriesOf(new CallBatch(payload), entries);
+}
+
+function replySink(entries: unknown[]): ReplySink {
+  return {
+    take(id, status, value) {
       expect([id, status].every(Number.isInteger)).toBe(true);
       entries.push({ id, status, value });
     },
-    (id, reason) => {
+    refuse(id, reason) {
       expect([Number.isInteger(id), reason]).toEqual([true, someError]);
       entries.push({ id, refused: true });
     },
-  );
+  };
+}
+
+function repliesOf(payload: Payload, entries: unknown[] = []): unknown[] {
+  readReplies(payload, replySink(entries));
   return entries;
 }
 
@@ -78,8 +88,30 @@ const textOfCalls = `[${[
 const bytesOfReply = (value: unknown) => replyOf(7, Status.Value, encodeAsBytes(value, 'result', REPLY_HEAD));
 const textOfReplies = `[${values.map((value, i) => replyText(i, Status.Item, JSON.stringify(value))).join(',')}]`;
 
+const chunks = new Chunks();
+const together = (entries: (Packed | undefined)[]) =>
+  Buffer.concat(entries.map(entry => (entry as Packed).bytes.subarray(entry?.from, entry?.to)));
+const packedCalls = together(
+  [...values, [undefined, -0]].map((args, i) => {
+    const call = packCall(chunks, name, args) as Packed;
+    setId(call, i);
+    return call;
+  }),
+);
+const packedReplies = together(values.map((value, i) => packReply(chunks, i, Status.Item, value)));
+const packedCallsOf: Read = (payload, entries = []) => {
+  const bytes = payload as Buffer;
+  return entriesOf(new PackedCalls(bytes, bytes.length, false), entries);
+};
+const packedRepliesOf: Read = (payload, entries = []) => {
+  readPackedReplies(payload as Buffer, payload.length, replySink(entries));
+  return entries;
+};
+
 /** Frames, each with what reads it. */
 const frames: [Payload, Read][] = [
+  [packedCalls, packedCallsOf],
+  [packedReplies, packedRepliesOf],
   [textOfCalls, callsOf],
   [textOfReplies, repliesOf],
   ...others.flatMap((value): [Payload, Read][] => [
@@ -126,6 +158,21 @@ describe('a frame', () => {
     }
   });
 
+  it('of packed calls and replies gives what was packed', () => {
+    const entry = (args: unknown[], id: number) => ({ id, name, args, carrier: undefined });
+    expect(packedCallsOf(packedCalls)).toEqual([...values, [undefined, -0]].map(entry));
+    expect(packedRepliesOf(packedReplies)).toEqual(values.map((value, id) => ({ id, status: Status.Item, value })));
+  });
+
+  it('of packed calls stays what it was when another one is read into its memory, if it is told so', () => {
+    const shared = Buffer.concat([packedCalls, Buffer.alloc(100)]);
+    const calls = new PackedCalls(shared, packedCalls.length, true);
+    calls.next({ call: () => {}, verb: () => {}, refuse: () => {} });
+    calls.keep();
+    shared.fill(0xff);
+    expect(entriesOf(calls, [])).toHaveLength(values.length);
+  });
+
   it.each([1, 2, 3, 4])('that is spoilt is refused as a whole, or every entry of it is one (seed %i)', seed => {
     const next = numbers(seed);
     const counts = { read: 0, refused: 0 };
@@ -157,6 +204,22 @@ describe('a frame', () => {
     ['is shorter than its head', Buffer.alloc(7)],
   ])('of calls that %s is refused', (_, payload) => {
     expect(() => callsOf(payload)).toThrow();
+  });
+
+  it.each([0, 3, 6, 7, 8])('of packed calls that ends within an entry, after %i bytes of it, is refused', length => {
+    const one = together([packCall(chunks, 'a', [])]);
+    expect(packedCallsOf(one)).toHaveLength(1);
+    const entries = Buffer.concat([one, one.subarray(0, length)]);
+    const read = () => packedCallsOf(entries);
+    length === 0 ? expect(read()).toHaveLength(1) : expect(read).toThrow('malformed');
+  });
+
+  it.each([0, 200])('of a packed call with a name of %i bytes, which it has not, has its number', length => {
+    const call = packCall(chunks, 'a', []) as Packed;
+    setId(call, 7);
+    const one = together([call]);
+    one[6] = length;
+    expect(packedCallsOf(one)).toEqual([{ id: 7, refused: 'A call' }]);
   });
 
   it('of one call that can not be read has its number, so that its caller hears of it', () => {

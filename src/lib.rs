@@ -135,14 +135,15 @@ impl NativeAgent {
     /// this process's metrics of now (answer with `sayMetrics`), `onFrame` with what arrives on a lane that the event loop
     /// reads. None of these functions may throw. `telling` has one byte, which JavaScript can read at no cost: where the event
     /// loop reads lanes it is 1 while `onFrame` runs and what it has settled has its reactions, and else 0; it stays as it is
-    /// where a thread reads them.
+    /// where a thread reads them. There, too, frames of packed values that fit into `inbox` are put there, and `onFrame` gets
+    /// how many bytes they are: it has to be done with them when it returns.
     ///
     /// # Errors
     /// When an option is none, or the operating system gives no thread.
     #[napi(
         constructor,
         catch_unwind,
-        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer) => void, telling: Uint8Array"
+        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer | number) => void, telling: Uint8Array, inbox: Uint8Array"
     )]
     pub fn new(
         env: Env,
@@ -151,8 +152,9 @@ impl NativeAgent {
         ask: Function<'_, callback::AskArgs, ()>,
         on_frame: callback::OnFrame<'_>,
         telling: Uint8Array,
+        inbox: Uint8Array,
     ) -> Result<Self> {
-        let lanes = Polling::new(env, &options, &on_frame, telling)?;
+        let lanes = Polling::new(env, &options, &on_frame, telling, inbox)?;
         let options =
             agent::Options { read_by: lanes.read_by(), ask: callback::asker(&ask)?, ..options.try_into()? };
         let agent = Arc::new(agent::Agent::start(options, lanes.turns(), callback::waker(&wake)?)?);
@@ -259,6 +261,25 @@ impl NativeAgent {
         self.send(lane, kind, Codec::Bytes, &bytes, bounded)
     }
 
+    /// Sends a part of `bytes` as a batch of packed values; returns what `sendText` does.
+    ///
+    /// # Errors
+    /// When `kind` is none, or the part is not one of `bytes`.
+    #[napi(catch_unwind)]
+    pub fn send_packed(
+        &self,
+        lane: u32,
+        kind: u32,
+        bytes: &[u8],
+        from: u32,
+        to: u32,
+        bounded: bool,
+    ) -> Result<f64> {
+        let part = bytes.get(from as usize..to as usize);
+        let part = part.ok_or_else(|| Error::from_reason("a part that is beyond its buffer"))?;
+        self.send(lane, kind, Codec::Bytes, part, bounded)
+    }
+
     /// Frees memory that nobody looks at any more, rather than leave it to the garbage collector.
     #[napi(catch_unwind)]
     pub fn discard(&self, memory: ArrayBuffer<'_>) {
@@ -362,7 +383,7 @@ impl NativeAgent {
 
     fn send(&self, lane: u32, kind: u32, codec: Codec, payload: &[u8], bounded: bool) -> Result<f64> {
         let kind = u8::try_from(kind).ok().and_then(|kind| Kind::try_from(kind).ok());
-        let kind = kind.filter(|kind| matches!(kind, Kind::Calls | Kind::Replies));
+        let kind = kind.filter(|kind| kind.is_of_calls());
         let kind = kind.ok_or_else(|| Error::from_reason("only calls and replies are sent"))?;
         // Before: the answer may come at once.
         self.lanes.sends(lane);

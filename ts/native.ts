@@ -7,7 +7,7 @@ export type NativeAgent = import('../binding').NativeAgent;
 export type NativeAgentOptions = import('../binding').NativeAgentOptions;
 
 /** The kinds of frames that JavaScript sends and gets; the numbers are those of `src/ipc/frame.rs`. */
-export const FrameKind = { Calls: 1, Replies: 2 } as const;
+export const FrameKind = { Calls: 1, Replies: 2, PackedCalls: 6, PackedReplies: 7 } as const;
 
 let loaded: Binding | undefined;
 

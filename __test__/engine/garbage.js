@@ -2,7 +2,9 @@
 // Run with --expose-gc, and with `flood`, so that no turn is long enough for what comes, or with `told`, so that an account
 // is kept of each call.
 const { getHeapSpaceStatistics } = require('node:v8');
+const { Chunks } = require('../../dist/engine/chunks');
 const { IncomingCalls } = require('../../dist/engine/incoming');
+const { PackedCalls, packCall, setId } = require('../../dist/engine/packed-frames');
 
 const kind = process.argv[2];
 const [FRAMES, TURNS] = kind === 'flood' ? [400, 200] : [8, 10_000];
@@ -19,14 +21,19 @@ async function main() {
   let answered = 0;
   const lanes = [1, 2].map(id => {
     const send = () => ++answered;
-    return { id, member: { pid: id }, epoch: 1, maxPayload: 1_000_000, send, hold() {} };
+    return { id, member: { pid: id }, epoch: 1, maxPayload: 1_000_000, packs: true, send, sendPacked: send, hold() {} };
   });
-  const calls = Array.from({ length: 32 }, (_, id) => `${id},"echo",[{"id":${id},"name":"a small value"}]`);
-  const frame = `[${calls.join(',')}]`;
+  const chunks = new Chunks();
+  const calls = Array.from({ length: 32 }, (_, id) => {
+    const call = packCall(chunks, 'echo', [{ id, name: 'a small value' }]);
+    setId(call, id);
+    return call.bytes.subarray(call.from, call.to);
+  });
+  const frame = Buffer.concat(calls);
   const run = async turns => {
     for (let i = 0; i < turns; i++) {
       for (let frames = 0; frames < FRAMES; frames++) {
-        incoming.receive(lanes[frames % 2], frame);
+        incoming.receive(lanes[frames % 2], new PackedCalls(frame, frame.length, true));
       }
       await turn();
     }

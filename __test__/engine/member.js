@@ -386,11 +386,11 @@ const commands = {
   /** While another call is unanswered: whether a call has gone out in its own microtasks, made by a timer and by a reply. */
   goesAtOnce: async () => {
     const { prototype } = loadBinding().NativeAgent;
-    const { sendText } = prototype;
+    const { sendPacked } = prototype;
     let frames = 0;
-    prototype.sendText = function (...args) {
+    prototype.sendPacked = function (...args) {
       frames++;
-      return sendText.apply(this, args);
+      return sendPacked.apply(this, args);
     };
     const goes = async () => {
       const before = frames;
@@ -404,7 +404,7 @@ const commands = {
     await byTimer.call;
     const byReply = await goes();
     await Promise.all([slow, byReply.call]);
-    prototype.sendText = sendText;
+    prototype.sendPacked = sendPacked;
     return { byTimer: byTimer.atOnce, byReply: byReply.atOnce };
   },
   /** Makes a call after the event loop has been blocked: what happened meanwhile is not known here yet. */

@@ -2,7 +2,7 @@
 //!
 //! napi-rs has no word for that: what is here is Node-API itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{Env, JsValue, Uint8Array};
 use napi::{check_status, sys, Result};
 
 use super::OnFrame;
-use crate::ipc::frame::{Codec, Frame};
+use crate::ipc::frame::{Codec, Frame, Kind};
 use crate::ipc::lane::LaneId;
 
 /// A function of JavaScript's that gets frames.
@@ -19,15 +19,18 @@ pub struct FrameCallback {
     function: sys::napi_ref,
     context: sys::napi_async_context,
     telling: RefCell<Uint8Array>,
+    inbox: RefCell<Uint8Array>,
+    /// How many frames are being told: JavaScript can turn the event loop inside of one, if it insists.
+    depth: Cell<u32>,
 }
 
 impl FrameCallback {
     /// Keeps `on_frame` until it is dropped, which has to happen on the same thread. `telling` has 1 in it while it runs, and
-    /// else 0.
+    /// else 0. Packed frames are put into `inbox`, of which JavaScript is told how many bytes they are.
     ///
     /// # Errors
     /// When Node has no resources left.
-    pub fn new(env: Env, on_frame: &OnFrame<'_>, telling: Uint8Array) -> Result<Self> {
+    pub fn new(env: Env, on_frame: &OnFrame<'_>, telling: Uint8Array, inbox: Uint8Array) -> Result<Self> {
         let env = env.raw();
         let (mut function, mut context, mut name) = (null_mut(), null_mut(), null_mut());
         let label = "process-agent";
@@ -38,16 +41,20 @@ impl FrameCallback {
             check_status!(sys::napi_create_string_utf8(env, label.as_ptr().cast(), length, &raw mut name))?;
             check_status!(sys::napi_async_init(env, null_mut(), name, &raw mut context))?;
         }
-        let callback = Self { env, function, context, telling: RefCell::new(telling) };
+        let (telling, inbox) = (RefCell::new(telling), RefCell::new(inbox));
+        let callback = Self { env, function, context, telling, inbox, depth: Cell::new(0) };
         callback.set_telling(false);
         Ok(callback)
     }
 
     /// Calls it with a frame; promises that are settled meanwhile have their reactions run before this returns.
     pub fn tell(&self, lane: LaneId, frame: &Frame) {
+        let outer = self.depth.get();
+        self.depth.set(outer + 1);
         self.set_telling(true);
         self.tell_in_scopes(lane, frame);
-        self.set_telling(false);
+        self.set_telling(outer > 0);
+        self.depth.set(outer);
     }
 
     fn set_telling(&self, telling: bool) {
@@ -105,11 +112,25 @@ impl FrameCallback {
                     sys::napi_create_string_latin1(self.env, bytes.cast(), signed, value)
                 }
                 Codec::Text => sys::napi_create_string_utf8(self.env, bytes.cast(), signed, value),
-                Codec::Bytes => {
-                    sys::napi_create_buffer_copy(self.env, length, bytes.cast(), null_mut(), value)
-                }
+                Codec::Bytes => match self.put_in_inbox(frame) {
+                    Some(length) => sys::napi_create_uint32(self.env, length, value),
+                    None => sys::napi_create_buffer_copy(self.env, length, bytes.cast(), null_mut(), value),
+                },
             }
         }
+    }
+
+    /// Puts a packed frame where JavaScript reads it without being given memory for each; gives back how long it is, or
+    /// `None` when it does not fit, or when JavaScript is still at the one before.
+    fn put_in_inbox(&self, frame: &Frame) -> Option<u32> {
+        if !matches!(frame.kind, Kind::PackedCalls | Kind::PackedReplies) || self.depth.get() > 1 {
+            return None;
+        }
+        let mut inbox = self.inbox.borrow_mut();
+        // SAFETY: this is JavaScript's thread, which does not run meanwhile.
+        let room = unsafe { inbox.as_mut() }.get_mut(..frame.payload.len())?;
+        room.copy_from_slice(&frame.payload);
+        u32::try_from(frame.payload.len()).ok()
     }
 
     /// What was thrown becomes an uncaught exception. A string that is too long for V8 is one, for another.

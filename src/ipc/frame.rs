@@ -42,6 +42,18 @@ pub enum Kind {
     /// About the memory that both ends of a lane share; without a payload. A caller asks for it, its primary hands it over, and
     /// either wakes the other end with it, to look there.
     Ring = 5,
+    /// [`Kind::Calls`] whose values are packed, from protocol 3 on. A kind of its own, because JavaScript is told the kind.
+    PackedCalls = 6,
+    /// [`Kind::Replies`] whose values are packed.
+    PackedReplies = 7,
+}
+
+impl Kind {
+    /// Whether it is for JavaScript, and travels on a call lane.
+    #[must_use]
+    pub fn is_of_calls(self) -> bool {
+        matches!(self, Self::Calls | Self::Replies | Self::PackedCalls | Self::PackedReplies)
+    }
 }
 
 impl TryFrom<u8> for Kind {
@@ -55,6 +67,8 @@ impl TryFrom<u8> for Kind {
             3 => Ok(Self::Final),
             4 => Ok(Self::Parcel),
             5 => Ok(Self::Ring),
+            6 => Ok(Self::PackedCalls),
+            7 => Ok(Self::PackedReplies),
             other => Err(AgentError::BadFrame(format!("unknown kind {other}"))),
         }
     }

@@ -50,7 +50,7 @@ const PAUSE_READING: usize = 16 * 1024 * 1024;
 #[cfg(unix)]
 const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
 
-/// The protocol's version since which lanes may have shared memory.
+/// The protocol's version since which lanes may have shared memory. JavaScript packs values since then, too.
 #[cfg(target_os = "linux")]
 const RINGS: u32 = 3;
 

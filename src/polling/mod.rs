@@ -34,7 +34,8 @@ pub struct Polling {
 
 #[cfg(unix)]
 impl Polling {
-    /// Of the event loop of `env`. Frames go to `on_frame`; `telling` is 1 meanwhile, if the loop reads them.
+    /// Of the event loop of `env`. Frames go to `on_frame`, packed ones through `inbox`; `telling` is 1 meanwhile, if the loop
+    /// reads them.
     ///
     /// # Errors
     /// When Node has no resources left.
@@ -43,13 +44,14 @@ impl Polling {
         options: &NativeAgentOptions,
         on_frame: &OnFrame<'_>,
         telling: Uint8Array,
+        inbox: Uint8Array,
     ) -> Result<Self> {
         let event_loop = env.get_uv_event_loop()?;
         // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
         let clock = unsafe { uv::sleep_clock(event_loop.cast()) };
         let turns = clock.map(|clock| Arc::new(Turns::new(clock)));
         let poller = if options.poll_lanes {
-            let js = FrameCallback::new(env, on_frame, telling)?;
+            let js = FrameCallback::new(env, on_frame, telling, inbox)?;
             poller::Poller::new(env, js, options.spin, turns.clone())?
         } else {
             None
@@ -127,6 +129,7 @@ impl Polling {
         _options: &NativeAgentOptions,
         _on_frame: &OnFrame<'_>,
         _telling: Uint8Array,
+        _inbox: Uint8Array,
     ) -> Result<Self> {
         Ok(Self {})
     }

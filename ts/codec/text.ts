@@ -6,6 +6,8 @@
  * that somebody has given to all objects or arrays has a say.
  */
 
+import { isPlainArray } from './plain-array';
+
 /** Deepest nesting of text. */
 const MAX_DEPTH = 32;
 /** Most objects of a value that is written by hand: to look through a list of these is faster than a Set. */
@@ -225,15 +227,6 @@ function copyElements(value: unknown[], depth: number): unknown {
     }
   }
   return copy;
-}
-
-/** Holes are found by reading them: `undefined` is not plain. */
-function isPlainArray(value: unknown[]): boolean {
-  return (
-    Object.getPrototypeOf(value) === Array.prototype &&
-    // What regular expressions match, for one, is an array with more than its elements.
-    Object.keys(value).length === value.length
-  );
 }
 
 function isPlainNumber(value: number): boolean {

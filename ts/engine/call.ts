@@ -1,6 +1,8 @@
 /** One call of this process, from when it is made until its number is free again. */
-import type { Encoded } from '../codec';
+import { decode, type Encoded } from '../codec';
 import type { CallOutcome } from '../errors';
+import { Packed } from './chunks';
+import { argsOf } from './packed-frames';
 import type { StreamReader } from './stream-reader';
 
 /** Counts how calls end. */
@@ -38,11 +40,11 @@ export class Call {
 
   constructor(
     readonly name: string,
-    public args: Encoded,
+    public args: Encoded | Packed,
     /** How many bytes of them are left for a head. */
-    readonly room: number,
+    public room: number,
     /** Bytes of `args`, at the most. */
-    readonly size: number,
+    public size: number,
     readonly carrier: string | undefined,
     /** It may be sent again, once. */
     public mayRepeat: boolean,
@@ -54,10 +56,10 @@ export class Call {
 
   /** What the caller gets. */
   promise(): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
+    promised = this;
+    const promise = new Promise(giveToCall);
+    promised = undefined;
+    return promise;
   }
 
   succeed(value: unknown): void {
@@ -93,10 +95,13 @@ export class Call {
     this.reject = settled;
   }
 
-  /** The arguments alone, as they were encoded. */
-  get encoded(): Encoded {
+  /** The arguments, read again. */
+  readArgs(): unknown[] {
     const { args, room } = this;
-    return typeof args === 'string' ? args : args.subarray(room);
+    if (args instanceof Packed) {
+      return argsOf(args);
+    }
+    return decode(typeof args === 'string' ? args : args.subarray(room)) as unknown[];
   }
 
   /** What is known of it if it ends without a reply. */
@@ -114,6 +119,15 @@ export class Call {
     }
     this.unlisten?.();
   }
+}
+
+/** The call whose promise is being made: to make a function for each takes as long as the promise. */
+let promised: Call | undefined;
+
+function giveToCall(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+  const call = promised as Call;
+  call.resolve = resolve;
+  call.reject = reject;
 }
 
 function settled(): void {}

@@ -1,20 +1,21 @@
 /** Calls that other members make of this process while it is primary. */
 import type { Encoded } from '../codec';
+import { LARGEST_PACKED } from '../codec/packed';
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
 import { WhenIdle } from '../when-idle';
+import { BATCH_COUNT, BATCH_SIZE, Batch } from './batch';
+import { Chunks, Packed } from './chunks';
 import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
+import { idOf, packReply, statusOf } from './packed-frames';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
 import { TrackedCalls } from './tracked';
 import { Turns, type Work } from './turns';
 import {
-  BATCH_COUNT,
-  BATCH_SIZE,
-  Batch,
-  CallBatch,
   type CallSink,
+  type Calls,
   idOfReply,
   REPLY_HEAD,
   replyOf,
@@ -31,11 +32,17 @@ export interface IncomingLane {
   readonly epoch: number;
   /** The largest payload that the member takes. */
   readonly maxPayload: number;
+  /** Whether the member reads packed values. */
+  readonly packs: boolean;
   /** Returns 0 when the lane is closed; -1 when `bounded` and the member does not read what it was sent. */
   send(payload: Encoded, bounded: boolean): number;
+  sendPacked(bytes: Buffer, from: number, to: number, bounded: boolean): number;
   /** Nothing more is to be read of it for now, or again. */
   hold(held: boolean): void;
 }
+
+/** What goes to a caller. */
+type Reply = Encoded | Packed;
 
 /** What is done with what a frame has in it. */
 interface Taker {
@@ -52,11 +59,18 @@ class Accepted implements Work, CallSink {
 
   constructor(
     readonly lane: IncomingLane,
-    readonly bytes: number,
-    readonly batch: CallBatch,
+    readonly batch: Calls,
     private readonly taker: Taker,
   ) {
     this.left = batch.calls;
+  }
+
+  get bytes(): number {
+    return this.batch.length;
+  }
+
+  keep(): void {
+    this.batch.keep();
   }
 
   next(): boolean {
@@ -100,10 +114,11 @@ export class IncomingCalls {
   readonly #idle = new WhenIdle(() => this.#running > 0);
   /** Replies of this turn, and what they take. */
   #unsent = 0;
-  #replies = new Map<IncomingLane, Encoded[]>();
+  #replies = new Map<IncomingLane, Reply[]>();
+  readonly #chunks = new Chunks();
   /** The lane of the last of them, and its: mostly the next one's. */
   #lastLane: IncomingLane | undefined;
-  #ofLastLane: Encoded[] = [];
+  #ofLastLane: Reply[] = [];
   readonly #tracked = new TrackedCalls();
   /** Lanes that have ended, as long as something still runs for them. */
   readonly #gone = new WeakSet<IncomingLane>();
@@ -118,8 +133,8 @@ export class IncomingCalls {
   ) {}
 
   /** Calls that came on `lane`. */
-  receive(lane: IncomingLane, payload: string | Buffer): void {
-    const frame = new Accepted(lane, payload.length, new CallBatch(payload), this.#taker);
+  receive(lane: IncomingLane, calls: Calls): void {
+    const frame = new Accepted(lane, calls, this.#taker);
     const full = this.#held > 0 && this.#held + frame.bytes > this.limits.maxPendingBytes;
     if (this.#refusing || full) {
       this.#answerAll(frame, full && !this.#refusing);
@@ -181,6 +196,9 @@ export class IncomingCalls {
   /** The lane has ended: nobody waits for what runs for it. */
   forget(lane: IncomingLane): void {
     this.#gone.add(lane);
+    for (const reply of this.#replies.get(lane) ?? []) {
+      this.#release(reply);
+    }
     this.#replies.delete(lane);
     this.#lastLane = undefined;
     this.#unread.delete(lane);
@@ -220,8 +238,15 @@ export class IncomingCalls {
   #succeed(frame: Accepted, id: number, name: string, value: unknown, running: Running | undefined): void {
     if (isAsyncIterable(value)) {
       this.#stream(frame, id, name, value, running);
+      return;
+    }
+    const { lane } = frame;
+    const limit = this.#limit(lane);
+    const packed = lane.packs && limit >= LARGEST_PACKED ? packReply(this.#chunks, id, Status.Value, value) : undefined;
+    if (packed) {
+      this.#end(frame, id, packed);
     } else {
-      this.#finish(frame, id, encodeValue(name, value, this.#limit(frame.lane), RESULT, REPLY_HEAD));
+      this.#finish(frame, id, encodeValue(name, value, limit, RESULT, REPLY_HEAD));
     }
   }
 
@@ -281,9 +306,13 @@ export class IncomingCalls {
     }
   }
 
-  #finish(frame: Accepted, id: number, outcome: EncodedOutcome): void {
+  #finish(frame: Accepted, id: number, { status, value }: EncodedOutcome): void {
+    this.#end(frame, id, replyOf(id, status, value));
+  }
+
+  #end(frame: Accepted, id: number, reply: Reply): void {
     this.#tracked.delete(frame.lane, id);
-    this.#answer(frame.lane, id, outcome);
+    this.#reply(frame.lane, reply);
     this.#countDown(frame, 1);
   }
 
@@ -308,7 +337,7 @@ export class IncomingCalls {
   }
 
   /** Replies of one turn go together, one batch a lane. */
-  #reply(lane: IncomingLane, reply: Encoded): void {
+  #reply(lane: IncomingLane, reply: Reply): void {
     const waiting = this.#lastLane === lane ? this.#ofLastLane : this.#repliesOf(lane);
     waiting.push(reply);
     this.#unsent += reply.length;
@@ -325,7 +354,7 @@ export class IncomingCalls {
     }
   }
 
-  #repliesOf(lane: IncomingLane): Encoded[] {
+  #repliesOf(lane: IncomingLane): Reply[] {
     let replies = this.#replies.get(lane);
     if (!replies) {
       replies = [];
@@ -347,18 +376,21 @@ export class IncomingCalls {
     this.#unsent = 0;
     for (const [lane, replies] of all) {
       let lost: Set<number> | undefined;
-      const batch = new Batch<Encoded>(
-        payload => lane.send(payload, true),
-        (reply, frame) => {
-          if (frame < 0) {
-            lost ??= new Set();
-            this.#withhold(lane, reply, lost);
-          }
-        },
-      );
-      for (const reply of replies) {
-        if (lost?.has(idOfReply(reply))) {
+      const bounded = {
+        send: (payload: Encoded) => lane.send(payload, true),
+        sendPacked: (bytes: Buffer, from: number, to: number) => lane.sendPacked(bytes, from, to, true),
+      };
+      const batch = new Batch<Reply>(bounded, (reply, frame) => {
+        if (frame < 0) {
+          lost ??= new Set();
           this.#withhold(lane, reply, lost);
+        }
+        this.#release(reply);
+      });
+      for (const reply of replies) {
+        if (lost?.has(numberOf(reply))) {
+          this.#withhold(lane, reply, lost);
+          this.#release(reply);
         } else {
           batch.add(reply, reply);
         }
@@ -371,11 +403,15 @@ export class IncomingCalls {
    * The member does not read: it gets the news that a reply is lost instead of the reply. One for each call, because its
    * number is another call's after that. `lost` has the calls a part of whose stream was lost before.
    */
-  #withhold(lane: IncomingLane, reply: Encoded, lost: Set<number>): void {
-    const id = idOfReply(reply);
-    const isPart = PARTS.has(statusOfReply(reply));
+  #withhold(lane: IncomingLane, reply: Reply, lost: Set<number>): void {
+    const id = numberOf(reply);
+    const isPart = PARTS.has(reply instanceof Packed ? statusOf(reply) : statusOfReply(reply));
     if (!isPart && !lost.has(id) && reply.length <= SMALL) {
-      lane.send(typeof reply === 'string' ? `[${reply}]` : reply, false);
+      if (reply instanceof Packed) {
+        lane.sendPacked(reply.bytes, reply.from, reply.to, false);
+      } else {
+        lane.send(typeof reply === 'string' ? `[${reply}]` : reply, false);
+      }
       return;
     }
     const message =
@@ -393,6 +429,12 @@ export class IncomingCalls {
     lane.send(typeof news === 'string' ? `[${news}]` : news, false);
   }
 
+  #release(reply: Reply): void {
+    if (reply instanceof Packed) {
+      this.#chunks.release(reply);
+    }
+  }
+
   #limit(lane: IncomingLane): number {
     return Math.min(lane.maxPayload, this.limits.maxPayload);
   }
@@ -405,6 +447,11 @@ export class IncomingCalls {
       { outcome: 'not-sent' },
     );
   }
+}
+
+/** The number of the call that it belongs to. */
+function numberOf(reply: Reply): number {
+  return reply instanceof Packed ? idOf(reply) : idOfReply(reply);
 }
 
 function unreadable(name: string, cause: unknown, { maxPayload }: IncomingLane): EncodedOutcome {

@@ -6,10 +6,17 @@ import { discard } from './discard';
 import type { IncomingCalls, IncomingLane } from './incoming';
 import type { Notice } from './notice';
 import type { OutgoingCalls } from './outgoing';
+import { PackedCalls } from './packed-frames';
+import { CallBatch, type Calls, malformed } from './wire';
+
+/** The protocol's version since which members read packed values. */
+const PACKED = 3;
+/** Room for any batch of packed values. */
+const INBOX = 64 * 1024;
 
 export class Lanes {
   readonly #members = new Map<number, IncomingLane>();
-  #toPrimary: { id: number; epoch: number; maxPayload: number } | undefined;
+  #toPrimary: { id: number; epoch: number; maxPayload: number; packs: boolean } | undefined;
 
   constructor(
     private readonly agent: NativeAgent,
@@ -17,20 +24,39 @@ export class Lanes {
     private readonly incoming: IncomingCalls,
     /** One byte: 1 while a frame is received, and what it has settled has its reactions, or when nobody knows. */
     private readonly telling: Uint8Array,
+    /** Where frames of packed values are read, one at a time. */
+    private readonly inbox: Buffer,
   ) {}
+
+  static newInbox(): Buffer {
+    return Buffer.alloc(INBOX);
+  }
 
   get hasPrimary(): boolean {
     return this.#toPrimary !== undefined;
   }
 
   /** `peer` is the member at the other end, if it makes the calls. */
-  open({ lane: id, epoch, maxPayload, callsUs }: Notice & { type: 'lane-open' }, peer: Member | undefined): void {
+  open(
+    { lane: id, epoch, protocol, maxPayload, callsUs }: Notice & { type: 'lane-open' },
+    peer: Member | undefined,
+  ): void {
+    const { agent } = this;
+    const packs = protocol >= PACKED;
     if (!callsUs) {
-      this.#toPrimary = { id, epoch, maxPayload };
+      this.#toPrimary = { id, epoch, maxPayload, packs };
     } else if (peer) {
-      const send = (payload: Encoded, bounded: boolean) => this.#send(id, FrameKind.Replies, payload, bounded);
-      const hold = (held: boolean) => this.agent.holdLane(id, held);
-      this.#members.set(id, { id, member: peer, epoch, maxPayload, send, hold });
+      this.#members.set(id, {
+        id,
+        member: peer,
+        epoch,
+        maxPayload,
+        packs,
+        send: (payload, bounded) => this.#send(id, FrameKind.Replies, payload, bounded),
+        sendPacked: (bytes, from, to, bounded) =>
+          agent.sendPacked(id, FrameKind.PackedReplies, bytes, from, to, bounded),
+        hold: held => agent.holdLane(id, held),
+      });
     }
   }
 
@@ -40,11 +66,12 @@ export class Lanes {
     if (lane?.epoch !== epoch) {
       return false;
     }
-    const { telling } = this;
+    const { agent, telling } = this;
     this.outgoing.open({
       ...lane,
       isTelling: () => telling[0] === 1,
       send: payload => this.#send(lane.id, FrameKind.Calls, payload, false),
+      sendPacked: (bytes, from, to) => agent.sendPacked(lane.id, FrameKind.PackedCalls, bytes, from, to, false),
     });
     return true;
   }
@@ -62,14 +89,28 @@ export class Lanes {
     this.outgoing.closeLane(end.lane, end);
   }
 
-  receive(lane: number, kind: number, payload: Encoded): void {
-    if (kind === FrameKind.Replies) {
+  /** A number is how many bytes of the inbox are the frame. */
+  receive(lane: number, kind: number, payload: Encoded | number): void {
+    const isShared = typeof payload === 'number';
+    if (isShared || kind === FrameKind.PackedCalls || kind === FrameKind.PackedReplies) {
+      const bytes = isShared ? this.inbox : asBytes(payload);
+      const length = isShared ? payload : bytes.length;
+      if (kind === FrameKind.PackedReplies) {
+        this.outgoing.receivePacked(lane, bytes, length);
+      } else {
+        this.#receiveCalls(lane, () => new PackedCalls(bytes, length, isShared));
+      }
+    } else if (kind === FrameKind.Replies) {
       this.outgoing.receive(lane, payload);
-      return;
+    } else {
+      this.#receiveCalls(lane, () => new CallBatch(payload));
     }
+  }
+
+  #receiveCalls(lane: number, read: () => Calls): void {
     const member = this.#members.get(lane);
     if (member) {
-      this.incoming.receive(member, payload);
+      this.incoming.receive(member, read());
     }
   }
 
@@ -84,4 +125,11 @@ export class Lanes {
     }
     return frame;
   }
+}
+
+function asBytes(payload: Encoded): Buffer {
+  if (typeof payload === 'string') {
+    throw malformed('packed values');
+  }
+  return payload;
 }

@@ -102,6 +102,7 @@ export class LocalEngine implements Engine {
     this.#answers = new Answers(host, config.maxPayload);
     this.#questions = new Questions(() => this.#agent, why, hold);
     const telling = new Uint8Array([1]);
+    const inbox = Lanes.newInbox();
     this.#agent = new NativeAgent(
       {
         group: decision.group,
@@ -130,10 +131,11 @@ export class LocalEngine implements Engine {
       (epoch, scrape, until) => this.#metrics.answer(epoch, scrape, until),
       this.#onFrame,
       telling,
+      inbox,
     );
     this.#metrics = new EngineMetrics(config, host, this.#agent, () => this.#outgoing.count, why, hold);
     this.#outgoing = new OutgoingCalls(config, why, hold, this.#metrics.own, args => discard(this.#agent, args));
-    this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming, telling);
+    this.#lanes = new Lanes(this.#agent, this.#outgoing, this.#incoming, telling, inbox);
     sayGoodbyeAtExit(this.#agent);
     this.#keepAlive = setInterval(() => {}, FOREVER).unref();
   }
@@ -346,7 +348,7 @@ export class LocalEngine implements Engine {
     }
   };
 
-  readonly #onFrame = (lane: number, kind: number, payload: string | Buffer): void => {
+  readonly #onFrame = (lane: number, kind: number, payload: Encoded | number): void => {
     try {
       this.#lanes.receive(lane, kind, payload);
     } catch (error) {

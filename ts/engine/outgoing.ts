@@ -1,15 +1,19 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { decode, type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
+import { Batch } from './batch';
 import { Call, type Tally } from './call';
 import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
+import { Chunks, Packed } from './chunks';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
+import { packCall, readPackedReplies } from './packed-frames';
 import { PendingCalls, type PendingLimits } from './pending';
 import { type OutgoingLane, SendingCalls } from './sending';
 import { generatorOf, StreamReader } from './stream-reader';
-import { Batch, carrierText, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
+import { carrierText, type ReplySink, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
 
 export interface OutgoingLimits extends PendingLimits {
   maxPayload: number;
@@ -17,6 +21,7 @@ export interface OutgoingLimits extends PendingLimits {
 }
 
 export class OutgoingCalls {
+  readonly #chunks = new Chunks();
   readonly #pending: PendingCalls;
   readonly #sending: SendingCalls;
   /** The lane of the calls that were sent: open for words about them also when it takes no new call. */
@@ -34,7 +39,9 @@ export class OutgoingCalls {
     private readonly tally: Tally,
     discard?: (args: Encoded) => void,
   ) {
-    this.#pending = new PendingCalls(limits, keepAlive, discard);
+    this.#pending = new PendingCalls(limits, keepAlive, args => {
+      args instanceof Packed ? this.#chunks.release(args) : discard?.(args);
+    });
     this.#sending = new SendingCalls(this.#pending, limits.readyTimeout, call => this.#waitedInVain(call));
   }
 
@@ -71,14 +78,27 @@ export class OutgoingCalls {
   #make(name: string, args: unknown[], options: EngineCallOptions | undefined, began: number | undefined): Call {
     this.#refuseWhenImpossible(name, options?.signal);
     const carrier = options?.carrier && carrierText(options.carrier);
-    const text = encodeAsText(args);
-    const room = text === undefined ? roomOfCall(name, carrier) : 0;
-    const encoded = text ?? encodeAsBytes(args, 'args', room);
-    const size = sizeOf(encoded, this.limits.maxPayload + room) - room;
-    if (size > this.limits.maxPayload) {
-      throw tooLarge(name, 'arguments', size, this.limits.maxPayload, 'not-sent');
+    const { maxPayload } = this.limits;
+    let room = 0;
+    let encoded: Encoded | Packed | undefined;
+    if (carrier === undefined && maxPayload >= LARGEST_PACKED) {
+      encoded = packCall(this.#chunks, name, args);
     }
-    this.#pending.checkRoom(name, encoded.length);
+    let size = encoded?.length ?? 0;
+    if (encoded === undefined) {
+      encoded = encodeAsText(args);
+      room = encoded === undefined ? roomOfCall(name, carrier) : 0;
+      encoded ??= encodeAsBytes(args, 'args', room);
+      size = sizeOf(encoded, maxPayload + room) - room;
+      if (size > maxPayload) {
+        throw tooLarge(name, 'arguments', size, maxPayload, 'not-sent');
+      }
+    }
+    const full = this.#pending.whyFull(name, encoded.length);
+    if (full) {
+      this.#pending.forget(encoded);
+      throw full;
+    }
     const mayRepeat = options?.idempotent === true;
     const call = new Call(name, encoded, room, size, carrier, mayRepeat, this.tally, began);
     this.#pending.add(call);
@@ -119,7 +139,7 @@ export class OutgoingCalls {
       };
       const failed = (error: unknown) => settle(() => call.fail(error));
       try {
-        const result = invoke(call.name, decode(call.encoded) as unknown[]);
+        const result = invoke(call.name, call.readArgs());
         if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
           Promise.resolve(result).then(value => settle(() => call.succeed(value)), failed);
         } else {
@@ -139,17 +159,14 @@ export class OutgoingCalls {
       call.fail(why(call.name, call.outcome));
     }
     // When it goes on it hears that nobody waits: a stream would wait for its reader for ever.
-    const words = new Batch<void>(
-      payload => this.#wordsTo?.send(payload) ?? 0,
-      () => {},
-    );
+    const words = this.#wordsTo && new Batch<void>(this.#wordsTo, () => {});
     for (const call of this.#pending.all()) {
       if (call.lane && !call.abandoned) {
-        words.add(undefined, verbText(call.id, Verb.Cancel, 0));
+        words?.add(undefined, verbText(call.id, Verb.Cancel, 0));
         this.#abandon(call, why(call.name, 'unknown'));
       }
     }
-    words.flush();
+    words?.flush();
   }
 
   thaw(): void {
@@ -158,20 +175,28 @@ export class OutgoingCalls {
 
   /** Replies that came on `lane`. */
   receive(lane: number, payload: string | Buffer): void {
+    readReplies(payload, this.#sinkOf(lane));
+  }
+
+  /** Packed replies: the first `length` bytes. */
+  receivePacked(lane: number, bytes: Buffer, length: number): void {
+    readPackedReplies(bytes, length, this.#sinkOf(lane));
+  }
+
+  #sinkOf(lane: number): ReplySink {
     // A reply belongs to the lane that its call was sent on; anything else is late, or wrong.
     const callOf = (id: number) => {
       const call = this.#pending.get(id);
       return call && call.lane === lane && call.frame > 0 ? call : undefined;
     };
-    readReplies(
-      payload,
-      (id, status, value) => {
+    return {
+      take: (id, status, value) => {
         const call = callOf(id);
         if (call) {
           this.#heed(call, status, value);
         }
       },
-      (id, cause) => {
+      refuse: (id, cause) => {
         const call = callOf(id);
         if (call) {
           const message = `${call.name}: this process (Node ${process.version}) can't read the result: ${cause}`;
@@ -186,7 +211,7 @@ export class OutgoingCalls {
           }
         }
       },
-    );
+    };
   }
 
   /**
@@ -355,6 +380,7 @@ export class OutgoingCalls {
       return;
     }
     clearTimeout(call.deadline);
+    this.#pending.forget(call.args);
     call.args = '';
     call.stream = new StreamReader({
       taken: count => this.#say(call, Verb.Taken, count),

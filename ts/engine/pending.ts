@@ -3,6 +3,7 @@ import type { Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { WhenIdle } from '../when-idle';
 import type { Call } from './call';
+import type { Packed } from './chunks';
 
 export interface PendingLimits {
   maxPending: number;
@@ -23,7 +24,7 @@ export class PendingCalls {
     /** A pending call keeps the process alive. */
     private readonly keepAlive: (pending: boolean) => void,
     /** The arguments of a call are needed no more. */
-    private readonly discard: (args: Encoded) => void = () => {},
+    private readonly discard: (args: Encoded | Packed) => void = () => {},
   ) {}
 
   get count(): number {
@@ -39,8 +40,8 @@ export class PendingCalls {
     return this.#slots.filter(call => call !== undefined);
   }
 
-  /** Throws `ERR_AGENT_TOO_MANY_PENDING` when there is no room for a call with so many bytes of arguments. */
-  checkRoom(name: string, size: number): void {
+  /** `ERR_AGENT_TOO_MANY_PENDING` when there is no room for a call with so many bytes of arguments. */
+  whyFull(name: string, size: number): ProcessAgentError | undefined {
     const { maxPending, maxPendingBytes } = this.limits;
     const full =
       this.#count >= maxPending
@@ -49,9 +50,9 @@ export class PendingCalls {
           this.#held > 0 && this.#held + size > maxPendingBytes
           ? `calls of this process with ${this.#held} bytes are unanswered already (processAgent.maxPendingBytes).`
           : undefined;
-    if (full) {
-      throw new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', `${name}: ${full}`, { outcome: 'not-sent' });
-    }
+    return full === undefined
+      ? undefined
+      : new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', `${name}: ${full}`, { outcome: 'not-sent' });
   }
 
   /** Gives the call its number, and its place in the order of all. */
@@ -84,6 +85,11 @@ export class PendingCalls {
     this.discard(call.args);
     call.args = '';
     this.#countDown(call);
+  }
+
+  /** Arguments that were a call's are needed no more. */
+  forget(args: Encoded | Packed): void {
+    this.discard(args);
   }
 
   get isBusy(): boolean {

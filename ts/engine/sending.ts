@@ -1,21 +1,24 @@
 /** Calls on their way to the lane: those of one turn go together, and what can't be sent now waits. */
 import { setImmediate } from 'node:timers';
-import { type Encoded, sizeOf } from '../codec';
+import { encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { BATCH_COUNT, Batch, type Sender } from './batch';
 import type { Call } from './call';
+import { Packed } from './chunks';
 import { tooLarge } from './outcome';
+import { argsOf, setId } from './packed-frames';
 import type { PendingCalls } from './pending';
 import { WaitingCalls } from './waiting';
-import { BATCH_COUNT, Batch, callBytes, callText, nameText } from './wire';
+import { callBytes, callText, nameText, roomOfCall } from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
-export interface OutgoingLane {
+export interface OutgoingLane extends Sender {
   readonly id: number;
+  /** Whether the primary reads packed values. */
+  readonly packs: boolean;
   /** The largest payload that the primary takes. */
   readonly maxPayload: number;
   /** Whether what runs now is a reaction to a frame that the lane, or another one, has brought. */
   isTelling(): boolean;
-  /** Returns the frame's number on the lane, 0 when it is closed. */
-  send(payload: Encoded): number;
 }
 
 export class SendingCalls {
@@ -120,27 +123,31 @@ export class SendingCalls {
       return;
     }
     const unsent: Call[] = [];
-    const batch = new Batch<Call>(
-      payload => lane.send(payload),
-      (call, frame) => {
-        if (frame === 0) {
-          unsent.push(call);
-        } else {
-          call.lane = lane.id;
-          call.frame = frame;
-        }
-      },
-    );
+    const batch = new Batch<Call>(lane, (call, frame) => {
+      if (frame === 0) {
+        unsent.push(call);
+      } else {
+        call.lane = lane.id;
+        call.frame = frame;
+      }
+    });
     for (const call of this.#waiting.take()) {
+      if (call.args instanceof Packed && !lane.packs) {
+        this.#unpack(call);
+      }
       // The size is known by this process's limit, up to which it is but an estimate.
-      const size = call.size > lane.maxPayload ? sizeOf(call.args, lane.maxPayload) : call.size;
+      const { args } = call;
+      const size = call.size > lane.maxPayload && !(args instanceof Packed) ? sizeOf(args, lane.maxPayload) : call.size;
       if (size > lane.maxPayload) {
         this.pending.release(call);
         call.fail(tooLarge(call.name, 'arguments', size, lane.maxPayload, call.outcome));
-      } else if (typeof call.args === 'string') {
-        batch.add(call, callText(call.id, this.#nameText(call), call.args));
+      } else if (args instanceof Packed) {
+        setId(args, call.id);
+        batch.add(call, args);
+      } else if (typeof args === 'string') {
+        batch.add(call, callText(call.id, this.#nameText(call), args));
       } else {
-        batch.add(call, callBytes(call.id, call.name, call.args, call.carrier));
+        batch.add(call, callBytes(call.id, call.name, args, call.carrier));
       }
     }
     batch.flush();
@@ -149,6 +156,17 @@ export class SendingCalls {
       this.pause();
       this.putBack(unsent);
     }
+  }
+
+  /** The primary is of an older release: what was packed becomes text. */
+  #unpack(call: Call): void {
+    const packed = call.args as Packed;
+    const args = argsOf(packed);
+    const text = encodeAsText(args);
+    call.room = text === undefined ? roomOfCall(call.name, call.carrier) : 0;
+    call.args = text ?? encodeAsBytes(args, 'args', call.room);
+    call.size = sizeOf(call.args, Number.POSITIVE_INFINITY) - call.room;
+    this.pending.forget(packed);
   }
 
   #nameText({ name, carrier }: Call): string {

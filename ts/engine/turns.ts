@@ -6,6 +6,8 @@
 /** Work of one member: a part each time, `false` when there was none left. */
 export interface Work {
   next(): boolean;
+  /** The rest runs later. */
+  keep(): void;
 }
 
 /** How long (ms) one turn of the event loop works for others, unless one part takes longer. */
@@ -20,6 +22,7 @@ export class Turns<Member, W extends Work> {
   /** Runs the work, or what fits of it into this turn. */
   run(member: Member, work: W): void {
     if (this.#waiting.size > 0) {
+      work.keep();
       const before = this.#waiting.get(member);
       before ? before.push(work) : this.#waiting.set(member, [work]);
       return;
@@ -27,6 +30,7 @@ export class Turns<Member, W extends Work> {
     const end = performance.now() + TURN;
     while (runSome(work)) {
       if (performance.now() >= end) {
+        work.keep();
         this.#waiting.set(member, [work]);
         setImmediate(this.#goOn);
         return;

@@ -1,6 +1,7 @@
 /**
- * The payloads of call frames. As text: a flat JSON array, three entries a call or reply, so that one `JSON.parse`
- * takes a whole batch. As bytes: one call or reply, a small header and structured-clone bytes.
+ * The payloads of call frames whose values are not packed (packed-frames.ts). As text: a flat JSON array, three entries a
+ * call or reply, so that one `JSON.parse` takes a whole batch. As bytes: one call or reply, a small header and
+ * structured-clone bytes.
  *
  * ```text
  * calls    text   [id, name, args, id, name, args, ...]
@@ -48,11 +49,6 @@ export const Verb = {
   /** No further item of its stream is wanted. */
   Return: 2,
 } as const;
-
-/** So many calls or replies go at once: the other end works on them while the next ones are made. */
-export const BATCH_COUNT = 32;
-/** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
-export const BATCH_SIZE = 512 * 1024;
 
 /** The most that a carrier may take, as JSON; what is larger is left out, and the call goes without. */
 const MAX_CARRIER = 8 * 1024;
@@ -133,11 +129,31 @@ export interface CallSink {
   refuse(id: number, name: string, reason: unknown): void;
 }
 
+/** What is done with replies. */
+export interface ReplySink {
+  take(id: number, status: number, value: unknown): void;
+  /** A reply that can't be read. */
+  refuse(id: number, reason: unknown): void;
+}
+
 /** The entries of a frame of calls, to be taken one by one. */
-export class CallBatch {
-  /** How many calls are among them. */
+export interface Calls {
+  /** Bytes or characters of the frame. */
+  readonly length: number;
+  /** How many calls are among the entries. */
   readonly calls: number;
   /** How many of the calls were not taken yet. */
+  readonly left: number;
+  /** Gives the next entry to `sink`; `false` when there was none. */
+  next(sink: CallSink): boolean;
+  /** More will be taken when something else lies where the frame is now. */
+  keep(): void;
+}
+
+/** The calls of a frame of text or bytes. */
+export class CallBatch implements Calls {
+  readonly length: number;
+  readonly calls: number;
   left: number;
   readonly #entries: unknown[] | undefined;
   readonly #bytes: Buffer | undefined;
@@ -145,6 +161,7 @@ export class CallBatch {
 
   /** Throws when the payload is none. */
   constructor(payload: string | Buffer) {
+    this.length = payload.length;
     if (typeof payload !== 'string') {
       if (payload.length < CALL_HEAD) {
         throw malformed('calls');
@@ -159,7 +176,8 @@ export class CallBatch {
     this.left = this.calls;
   }
 
-  /** Gives the next entry to `sink`; `false` when there was none. */
+  keep(): void {}
+
   next(sink: CallSink): boolean {
     const entries = this.#entries;
     const i = this.#next;
@@ -243,12 +261,8 @@ function isCarrier(value: unknown): boolean {
   );
 }
 
-/** Gives each reply of a frame to `take`, or to `refuse` one that can't be read. Throws when the frame is none. */
-export function readReplies(
-  payload: string | Buffer,
-  take: (id: number, status: number, value: unknown) => void,
-  refuse: (id: number, reason: unknown) => void,
-): void {
+/** Gives each reply of a frame to `take`, or to `refuse`. Throws when the frame is none. */
+export function readReplies(payload: string | Buffer, { take, refuse }: ReplySink): void {
   if (typeof payload !== 'string') {
     if (payload.length <= REPLY_HEAD) {
       throw malformed('replies');
@@ -283,47 +297,6 @@ function readBatch(text: string, what: string): unknown[] {
   return batch;
 }
 
-function malformed(what: string): ProcessAgentError {
+export function malformed(what: string): ProcessAgentError {
   return new ProcessAgentError('ERR_AGENT_INTERNAL', `A frame of ${what} from another process is malformed.`);
-}
-
-/** Joins texts and sends bytes one by one, keeping their order. `send` returns the frame's number, 0 when closed. */
-export class Batch<T> {
-  #texts: string[] = [];
-  #members: T[] = [];
-  #size = 0;
-
-  /** `sent` is told, for each member, what `send` returned for the frame that carries it. */
-  constructor(
-    private readonly send: (payload: Encoded) => number,
-    private readonly sent: (member: T, frame: number) => void,
-  ) {}
-
-  add(member: T, payload: Encoded): void {
-    if (typeof payload === 'string') {
-      if (this.#size > 0 && this.#size + payload.length > BATCH_SIZE) {
-        this.flush();
-      }
-      this.#texts.push(payload);
-      this.#members.push(member);
-      this.#size += payload.length;
-    } else {
-      this.flush();
-      this.sent(member, this.send(payload));
-    }
-  }
-
-  flush(): void {
-    if (this.#texts.length === 0) {
-      return;
-    }
-    const [texts, members] = [this.#texts, this.#members];
-    this.#texts = [];
-    this.#members = [];
-    this.#size = 0;
-    const frame = this.send(`[${texts.join(',')}]`);
-    for (const member of members) {
-      this.sent(member, frame);
-    }
-  }
 }

@@ -154,9 +154,7 @@ impl LaneReader {
             None => None,
         };
         let frame = match frame {
-            Some(frame) if !matches!(frame.kind, Kind::Calls | Kind::Replies) => {
-                return Err(corrupt(Corrupt))
-            }
+            Some(frame) if !frame.kind.is_of_calls() => return Err(corrupt(Corrupt)),
             None => self.frames.next_frame()?,
             some => some,
         };

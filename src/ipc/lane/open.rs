@@ -155,7 +155,7 @@ impl Lane {
             )));
         }
         match frame.kind {
-            Kind::Calls | Kind::Replies => Ok(Some(frame)),
+            kind if kind.is_of_calls() => Ok(Some(frame)),
             Kind::Final => {
                 let last: Final = serde_json::from_slice(&frame.payload)
                     .map_err(|error| AgentError::BadFrame(error.to_string()))?;
@@ -164,9 +164,7 @@ impl Lane {
             }
             // Who reads here without sharing memory has none to look into, and none to hand over.
             Kind::Ring => Ok(None),
-            Kind::Control | Kind::Parcel => {
-                Err(AgentError::BadFrame(format!("a {:?} on a call lane", frame.kind)))
-            }
+            kind => Err(AgentError::BadFrame(format!("a {kind:?} on a call lane"))),
         }
     }
 

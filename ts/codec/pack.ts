@@ -1,0 +1,235 @@
+/** Writes packed values (packed.ts). Each property is read once, so that what was checked is what is sent. */
+
+import { latin1Of } from './dictionary';
+import { LARGEST_PACKED, LONGEST, MAX_DEPTH, Tag } from './packed';
+import { isPlainArray } from './plain-array';
+
+/** Shorter strings have their length in their tag. */
+const SHORT_TEXTS = Tag.Undefined - Tag.Short;
+/** Most objects in a value: to look through a list of these is faster than a Set. */
+const FEW = 16;
+/** Most sets of keys that are kept. */
+const MOST_SHAPES = 1000;
+/** Places for those that were met last. */
+const RECENT = 64;
+
+const NOTHING = Buffer.alloc(0);
+let bytes: Buffer = NOTHING;
+let at = 0;
+let end = 0;
+let busy = false;
+/** The objects that were met, so many of them. A list of its own for each value would be most of what a call allocates. */
+const met: (object | undefined)[] = new Array(FEW).fill(undefined);
+let count = 0;
+
+/**
+ * Packs a value into `into`, which has to have `LARGEST_PACKED` bytes left, from `from` on. Returns where it ends, or 0
+ * when it can't be packed. `isList`: it is a list of arguments, made by the call, of which only the elements count.
+ */
+export function pack(value: unknown, isList: boolean, into: Buffer, from: number): number {
+  if (busy) {
+    // A getter that is read right now makes a call itself.
+    return 0;
+  }
+  busy = true;
+  bytes = into;
+  at = from;
+  end = from + LARGEST_PACKED;
+  try {
+    const packed = isList ? packElements(value as unknown[], 0) : packOne(value, 0);
+    return packed && at <= end ? at : 0;
+  } catch {
+    // A getter has thrown. Structured clone meets it too, and knows its path.
+    return 0;
+  } finally {
+    bytes = NOTHING;
+    while (count > 0) {
+      met[--count] = undefined;
+    }
+    busy = false;
+  }
+}
+
+function packOne(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+      return packText(value);
+    case 'number':
+      packNumber(value);
+      return true;
+    case 'boolean':
+      bytes[at++] = value ? Tag.True : Tag.False;
+      return true;
+    case 'undefined':
+      bytes[at++] = Tag.Undefined;
+      return true;
+    case 'object':
+      break;
+    default:
+      return false;
+  }
+  if (value === null) {
+    bytes[at++] = Tag.Null;
+    return true;
+  }
+  if (depth >= MAX_DEPTH || count === FEW) {
+    return false;
+  }
+  for (let i = 0; i < count; i++) {
+    if (met[i] === value) {
+      return false;
+    }
+  }
+  met[count++] = value;
+  if (!Array.isArray(value)) {
+    return packObject(value as Record<string, unknown>, depth);
+  }
+  return isPlainArray(value) && packElements(value, depth);
+}
+
+function packNumber(value: number): void {
+  const int = value | 0;
+  if (int !== value || (int === 0 && 1 / value < 0)) {
+    bytes[at++] = Tag.Double;
+    if (at + 8 <= end) {
+      bytes.writeDoubleLE(value, at);
+    }
+    at += 8;
+  } else if (int >= 0 && int < Tag.Short) {
+    bytes[at++] = int;
+  } else {
+    bytes[at] = Tag.Int;
+    bytes[at + 1] = int;
+    bytes[at + 2] = int >> 8;
+    bytes[at + 3] = int >> 16;
+    bytes[at + 4] = int >> 24;
+    at += 5;
+  }
+}
+
+function packText(text: string): boolean {
+  const { length } = text;
+  const start = at;
+  if (length < SHORT_TEXTS) {
+    bytes[at++] = Tag.Short + length;
+  } else if (length <= LONGEST) {
+    bytes[at++] = Tag.Text;
+    bytes[at++] = length;
+  } else {
+    return false;
+  }
+  // What is beyond the buffer is not written; that it was too much is found in the end.
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0xff) {
+      packWide(text, start);
+      return true;
+    }
+    bytes[at++] = unit;
+  }
+  return true;
+}
+
+function packWide(text: string, start: number): void {
+  const { length } = text;
+  at = start;
+  bytes[at++] = Tag.Wide;
+  bytes[at++] = length;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    bytes[at++] = unit;
+    bytes[at++] = unit >> 8;
+  }
+}
+
+function packElements(value: unknown[], depth: number): boolean {
+  const { length } = value;
+  if (length > LONGEST || (length > FEW && typeof value[0] === 'object')) {
+    return false;
+  }
+  bytes[at++] = Tag.List;
+  bytes[at++] = length;
+  for (let i = 0; i < length; i++) {
+    const each = value[i];
+    if (at > end || (each === undefined && !Object.hasOwn(value, i)) || !packOne(each, depth + 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+function packObject(value: Record<string, unknown>, depth: number): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    return false;
+  }
+  const keys = Object.keys(value);
+  const shape = shapeOf(keys);
+  const { length } = shape;
+  if (length > LONGEST || at + length > end) {
+    return false;
+  }
+  bytes[at++] = Tag.Object;
+  bytes[at++] = length;
+  for (let i = 0; i < length; i++) {
+    bytes[at++] = shape[i];
+  }
+  for (let i = 0; i < keys.length; i++) {
+    const each = value[keys[i]];
+    // A getter may have deleted what comes after it.
+    if (at > end || (each === undefined && !Object.hasOwn(value, keys[i])) || !packOne(each, depth + 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Keys as bytes; `TOO_LONG` when they can't be packed. The same keys come again and again. */
+class Shape {
+  constructor(
+    readonly keys: string[],
+    readonly bytes: Uint8Array,
+  ) {}
+}
+
+const TOO_LONG = new Uint8Array(LONGEST + 1);
+const recentShapes: (Shape | undefined)[] = new Array(RECENT).fill(undefined);
+const allShapes = new Map<string, Shape>();
+
+function shapeOf(keys: string[]): Uint8Array {
+  const { length } = keys;
+  if (length === 0) {
+    return NOTHING;
+  }
+  const place = (length * 31 + keys[0].length * 7 + keys[length - 1].length) % RECENT;
+  const recent = recentShapes[place];
+  if (recent !== undefined && recent.keys.length === length) {
+    let i = 0;
+    while (i < length && recent.keys[i] === keys[i]) {
+      i++;
+    }
+    if (i === length) {
+      return recent.bytes;
+    }
+  }
+  const shape = findShape(keys);
+  recentShapes[place] = shape;
+  return shape.bytes;
+}
+
+function findShape(keys: string[]): Shape {
+  const text = `${keys.join('\0')}\0`;
+  let shape = allShapes.get(text);
+  if (shape === undefined || shape.keys.length !== keys.length) {
+    shape = new Shape(keys, shapeBytes(keys, text));
+    if (allShapes.size < MOST_SHAPES && text.length <= LONGEST) {
+      allShapes.set(text, shape);
+    }
+  }
+  return shape;
+}
+
+function shapeBytes(keys: string[], text: string): Uint8Array {
+  const isReadable = text.length <= LONGEST && !keys.some(key => key === '__proto__' || key.includes('\0'));
+  return (isReadable ? latin1Of(text) : undefined) ?? TOO_LONG;
+}

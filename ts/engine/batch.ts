@@ -1,0 +1,95 @@
+/** Calls or replies that go together: texts are joined, packed ones lie one behind the other, and bytes go alone. */
+import type { Encoded } from '../codec';
+import { Packed } from './chunks';
+
+/** So many calls or replies go at once: the other end works on them while the next ones are made. */
+export const BATCH_COUNT = 32;
+/** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
+export const BATCH_SIZE = 512 * 1024;
+/** Packed ones that do not lie together are put together here. No frame of them is larger than what reads it likes. */
+const TOGETHER = 64 * 1024;
+
+/** The lane. Both return the frame's number, and 0 or less when it was not sent. */
+export interface Sender {
+  send(payload: Encoded): number;
+  sendPacked(bytes: Buffer, from: number, to: number): number;
+}
+
+let together: Buffer | undefined;
+
+/** Keeps the order of what is added. */
+export class Batch<T> {
+  #texts: string[] = [];
+  #members: T[] = [];
+  #size = 0;
+  #bytes: Buffer | undefined;
+  #from = 0;
+  #to = 0;
+
+  /** `sent` is told, for each member, what the lane returned for the frame that carries it. */
+  constructor(
+    private readonly lane: Sender,
+    private readonly sent: (member: T, frame: number) => void,
+  ) {}
+
+  add(member: T, payload: Encoded | Packed): void {
+    if (payload instanceof Packed) {
+      this.#addPacked(payload);
+      this.#members.push(member);
+    } else if (typeof payload === 'string') {
+      if (this.#bytes || (this.#size > 0 && this.#size + payload.length > BATCH_SIZE)) {
+        this.flush();
+      }
+      this.#texts.push(payload);
+      this.#members.push(member);
+      this.#size += payload.length;
+    } else {
+      this.flush();
+      this.sent(member, this.lane.send(payload));
+    }
+  }
+
+  #addPacked({ bytes, from, to }: Packed): void {
+    if (this.#bytes === bytes && this.#to === from) {
+      this.#to = to;
+      return;
+    }
+    const size = this.#to - this.#from;
+    if (this.#size > 0 || size + to - from > TOGETHER) {
+      this.flush();
+    }
+    if (!this.#bytes) {
+      this.#bytes = bytes;
+      this.#from = from;
+      this.#to = to;
+      return;
+    }
+    together ??= Buffer.allocUnsafeSlow(TOGETHER);
+    if (this.#bytes !== together) {
+      this.#bytes.copy(together, 0, this.#from, this.#to);
+      this.#bytes = together;
+    }
+    bytes.copy(together, size, from, to);
+    this.#from = 0;
+    this.#to = size + to - from;
+  }
+
+  flush(): void {
+    const members = this.#members;
+    if (members.length === 0) {
+      return;
+    }
+    const frame = this.#bytes
+      ? this.lane.sendPacked(this.#bytes, this.#from, this.#to)
+      : this.lane.send(`[${this.#texts.join(',')}]`);
+    this.#texts = [];
+    this.#members = [];
+    this.#size = 0;
+    this.#bytes = undefined;
+    this.#from = 0;
+    this.#to = 0;
+    for (const member of members) {
+      this.sent(member, frame);
+    }
+  }
+}

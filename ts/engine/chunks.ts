@@ -1,0 +1,66 @@
+/** Where packed calls and replies are written: memory that is used again as soon as nothing in it is needed any more. */
+import { LARGEST_PACKED } from '../codec/packed';
+
+const SIZE = 32 * 1024;
+/** A packed value and what stands before it: a name of 255 characters, and some numbers. */
+const LARGEST_ENTRY = LARGEST_PACKED + 512;
+/** So many are kept that nobody needs right now. */
+const SPARE = 16;
+
+/** A class, with an own Buffer: what else lies in a Buffer of the pool would be kept as long. */
+export class Chunk {
+  readonly bytes = Buffer.allocUnsafeSlow(SIZE);
+  used = 0;
+  /** How many entries in it are needed. */
+  needed = 0;
+}
+
+/** A part of a chunk. */
+export class Packed {
+  constructor(
+    /** None when it was released. */
+    public chunk: Chunk | undefined,
+    readonly bytes: Buffer,
+    readonly from: number,
+    readonly to: number,
+  ) {}
+
+  get length(): number {
+    return this.to - this.from;
+  }
+}
+
+export class Chunks {
+  #current = new Chunk();
+  readonly #spare: Chunk[] = [];
+
+  /** A chunk with room for one more entry. */
+  open(): Chunk {
+    if (this.#current.used + LARGEST_ENTRY > SIZE) {
+      this.#current = this.#spare.pop() ?? new Chunk();
+    }
+    return this.#current;
+  }
+
+  /** The entry from `from` to `to` is needed. */
+  keep(chunk: Chunk, from: number, to: number): Packed {
+    chunk.used = to;
+    chunk.needed++;
+    return new Packed(chunk, chunk.bytes, from, to);
+  }
+
+  /** The entry is needed no more. */
+  release(packed: Packed): void {
+    const { chunk } = packed;
+    if (!chunk) {
+      return;
+    }
+    packed.chunk = undefined;
+    if (--chunk.needed === 0) {
+      chunk.used = 0;
+      if (chunk !== this.#current && this.#spare.length < SPARE) {
+        this.#spare.push(chunk);
+      }
+    }
+  }
+}
