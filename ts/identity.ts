@@ -37,6 +37,8 @@ export class WireNames {
   #counted = -1;
   #entries: Entry[] = [];
   #byClass = new Map<AnyClass, Map<DecoratedMethod, string>>();
+  /** What was asked for last. */
+  #last: { cls: AnyClass; method: DecoratedMethod; name: string } | undefined;
   #byName = new Map<string, Entry[]>();
   #byBareName = new Map<string, Entry[]>();
 
@@ -62,6 +64,9 @@ export class WireNames {
 
   /** The name under which `method` of an object of `cls` is called. */
   nameOf(cls: AnyClass, method: DecoratedMethod): string {
+    if (this.#last?.method === method && this.#last.cls === cls) {
+      return this.#last.name;
+    }
     const find = () => this.#byClass.get(cls)?.get(method);
     const name = find() ?? (this.#rebuild() ? find() : undefined);
     if (name === undefined) {
@@ -75,6 +80,7 @@ export class WireNames {
     if ((this.#byName.get(name)?.length ?? 0) > 1) {
       throw ambiguous(name, this.#byName.get(name) as Entry[]);
     }
+    this.#last = { cls, method, name };
     return name;
   }
 
@@ -120,6 +126,7 @@ export class WireNames {
     const baseDir = baseDirOf(this.#container);
     this.#entries = [];
     this.#byClass = new Map();
+    this.#last = undefined;
     this.#byName = new Map();
     const seen = new Set<AnyClass>();
     for (const bound of listClasses(this.#container)) {

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
+import { goAsync, goDirect } from './decorator/direct';
 import { isDecorated, readableName, returnsPlainValue } from './decorator/registry';
 import { createEngine } from './engine';
 import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation, Monitored } from './engine/engine';
@@ -140,6 +141,7 @@ export class Membership implements EngineHost {
   markReady(): void {
     if (this.phase === 'live') {
       this.#engine?.markReady();
+      goDirect(this.targets.names.methods());
     }
   }
 
@@ -279,6 +281,7 @@ export class Membership implements EngineHost {
       state.memberships.splice(index, 1);
     }
     state.hasClosed ||= lived;
+    goAsync(this.targets.names?.methods() ?? []);
     this.targets.clear();
     this.topics.clear();
     this.#beStrict('off');

@@ -28,8 +28,10 @@ export class Dictionary<T> {
       return second.made;
     }
     const made = this.make(bytes.toString('latin1', start, start + length));
-    // The one before is found in second place, as long as nobody else needs that.
-    this.#entries[place ^ 1] = entry;
+    if (entry !== undefined) {
+      // It is found in second place, as long as nobody else needs that.
+      this.#entries[place ^ 1] = entry;
+    }
     this.#entries[place] = { bytes: Uint8Array.prototype.slice.call(bytes, start, start + length), made };
     return made;
   }

@@ -21,11 +21,21 @@ export interface DecoratedMethod {
   /** The method as the user wrote it: what runs for a caller in another process. */
   readonly original: AnyMethod;
   readonly options: RunInPrimaryOptions;
+  /** What may stand in its place, if there is more than one. */
+  readonly forms?: Forms;
+}
+
+/** Both do the same. */
+export interface Forms {
+  /** An async function, as the method is one. */
+  readonly asynchronous: AnyMethod;
+  /** A function that returns a promise. */
+  readonly direct: AnyMethod;
 }
 
 // Registered symbols, because a second copy of this package in the process must see the same methods. The number
 // changes with the shape of what is kept.
-const METHODS = Symbol.for('@midwayjs/process-agent:methods:2');
+const METHODS = Symbol.for('@midwayjs/process-agent:methods:3');
 const MARK = Symbol.for('@midwayjs/process-agent:decorated:1');
 
 interface Marked {

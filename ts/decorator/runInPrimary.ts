@@ -4,7 +4,7 @@ import { callPrimary, runHere, runsHere } from '../route';
 import { state } from '../state';
 import { iterable, streamOf } from '../stream';
 import { type AnyMethod, type DecoratedMethod, readableName, registerMethod } from './registry';
-import { checkFactory, checkMethod, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
+import { checkFactory, checkMethod, copyLook, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
 
 /** What `@RunInPrimary()` is, to the compiler. */
 export interface PrimaryMethodDecorator {
@@ -38,16 +38,33 @@ export function RunInPrimary(options: RunInPrimaryOptions = {}): PrimaryMethodDe
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     const decorated = checkMethod('RunInPrimary', target, key, descriptor);
     const { owner, key: name } = decorated;
-    const method: DecoratedMethod = {
-      kind: 'primary',
-      owner,
-      key: name,
-      original: decorated.descriptor.value,
-      options: { ...options },
-    };
+    const original = decorated.descriptor.value;
+    const method: Mutable<DecoratedMethod> = { kind: 'primary', owner, key: name, original, options: { ...options } };
+    const wrapper = wrapperOf(method);
+    if (isAsync(original) && !isAsyncGenerator(original)) {
+      method.forms = { asynchronous: wrapper, direct: copyLook(original, directOf(method, wrapper)) };
+    }
     registerMethod(method);
-    replace(decorated, wrapperOf(method));
+    replace(decorated, wrapper);
   };
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The same as `asynchronous`, of which a call makes no promise (direct.ts). */
+function directOf(method: DecoratedMethod, asynchronous: AnyMethod): AnyMethod {
+  return {
+    direct(this: unknown, ...args: never[]) {
+      try {
+        if (!runsHere(this)) {
+          return callPrimary(method, this, args);
+        }
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return asynchronous.apply(this, args);
+    },
+  }.direct;
 }
 
 /** Async for async: Midway's aspects and pipes look. Methods of a literal, because a method has no `prototype`. */

@@ -65,9 +65,13 @@ export function returnsPromise({ owner, key }: { owner: object; key: string }): 
   return Reflect.getMetadata?.('design:returntype', owner, key)?.name === 'Promise';
 }
 
-/** Puts `replacement` into the descriptor, with all that can be seen of the original: name, length, own properties. */
+/** Puts `replacement` into the descriptor, with all that can be seen of the original. */
 export function replace({ descriptor }: Decorated, replacement: AnyMethod): void {
-  const original = descriptor.value;
+  descriptor.value = copyLook(descriptor.value, replacement);
+}
+
+/** Gives `replacement` all that can be seen of the original: name, length, own properties, metadata. */
+export function copyLook(original: AnyMethod, replacement: AnyMethod): AnyMethod {
   for (const key of Reflect.ownKeys(original)) {
     const property = Object.getOwnPropertyDescriptor(original, key);
     if (property && key !== 'prototype') {
@@ -77,7 +81,7 @@ export function replace({ descriptor }: Decorated, replacement: AnyMethod): void
   for (const key of Reflect.getOwnMetadataKeys?.(original) ?? []) {
     Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, original), replacement);
   }
-  descriptor.value = replacement;
+  return replacement;
 }
 
 function refuse(message: string): ProcessAgentError {

@@ -1,0 +1,137 @@
+import { types } from 'node:util';
+import { Aspect, type IMethodAspect, type JoinPoint, Provide, Scope, ScopeEnum } from '@midwayjs/core';
+import { RunInPrimary } from '../ts';
+import { closeAll, type LightApp, startApp } from './support/light-app';
+import { LocalEngine } from './support/memory-engine';
+
+jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
+
+const GROUP = { group: 'direct' };
+
+function tagged(_target: object, _key: string, descriptor: PropertyDescriptor) {
+  descriptor.value.tag = 'kept';
+}
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Account {
+  balance = 10;
+
+  @RunInPrimary()
+  @tagged
+  async deposit(amount: number, _note?: string) {
+    if (amount < 0) {
+      throw new RangeError('less than nothing');
+    }
+    this.balance += amount;
+    return this.balance;
+  }
+
+  @RunInPrimary()
+  promised(): Promise<number> {
+    return Promise.resolve(this.balance);
+  }
+
+  @RunInPrimary()
+  async *entries() {
+    yield this.balance;
+  }
+}
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Savings extends Account {
+  @RunInPrimary()
+  override async deposit(amount: number) {
+    return await super.deposit(2 * amount);
+  }
+}
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class Watched {
+  @RunInPrimary()
+  async run() {
+    return 'ran';
+  }
+}
+
+const returned: unknown[] = [];
+
+@Aspect(Watched)
+class Watch implements IMethodAspect {
+  async afterReturn(_point: JoinPoint, result: unknown) {
+    returned.push(result);
+  }
+}
+
+const CLASSES = [Account, Savings, Watched, Watch];
+const methodOf = (cls: { prototype: object }, key: string) =>
+  (cls.prototype as Record<string, (...args: unknown[]) => unknown>)[key];
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeAll();
+  expect(LocalEngine.count).toBe(0);
+});
+
+async function startTwo(): Promise<{ primary: LightApp; worker: LightApp }> {
+  const [primary, worker] = [await startApp(CLASSES, GROUP), await startApp(CLASSES, GROUP)];
+  return { primary, worker };
+}
+
+describe('a decorated async method', () => {
+  it('is one while an application starts and after it has ended, and gives back its promise in between', async () => {
+    const looks = () => types.isAsyncFunction(methodOf(Account, 'deposit'));
+    expect(looks()).toBe(true);
+    const app = await startApp(CLASSES, GROUP);
+    expect(looks()).toBe(false);
+    expect(await (await app.get(Account)).deposit(1)).toBe(11);
+    await app.close();
+    expect(looks()).toBe(true);
+  });
+
+  it('does the same then, and looks the same', async () => {
+    const before = methodOf(Account, 'deposit');
+    const { primary, worker } = await startTwo();
+    const deposit = methodOf(Account, 'deposit');
+    expect(deposit).not.toBe(before);
+    expect([deposit.name, deposit.length, Object.keys(deposit)]).toEqual(['deposit', before.length, ['tag']]);
+    expect(Object.getOwnPropertyDescriptor(Account.prototype, 'deposit')).toMatchObject({ enumerable: false });
+    for (const app of [primary, worker]) {
+      const account = await app.get(Account);
+      expect(account.deposit(1)).toBeInstanceOf(Promise);
+      await expect(account.deposit(-1)).rejects.toThrow(RangeError);
+    }
+    expect((await primary.get(Account)).balance).toBe(12);
+    expect(await (await worker.get(Savings)).deposit(5)).toBe(20);
+  });
+
+  it('rejects when the application has ended', async () => {
+    const app = await startApp(CLASSES, GROUP);
+    const account = await app.get(Account);
+    const deposit = methodOf(Account, 'deposit');
+    await app.close();
+    await expect(deposit.call(account, 1)).rejects.toMatchObject({ code: 'ERR_AGENT_CLOSED' });
+  });
+
+  it('stays what somebody has wrapped it in', async () => {
+    const { worker } = await startTwo();
+    expect(types.isAsyncFunction(methodOf(Watched, 'run'))).toBe(true);
+    returned.length = 0;
+    expect(await (await worker.get(Watched)).run()).toBe('ran');
+    expect(returned).toContain('ran');
+    await closeAll();
+    const spy = jest.spyOn(Account.prototype, 'deposit').mockResolvedValue(7);
+    const app = await startApp(CLASSES, GROUP);
+    expect(await (await app.get(Account)).deposit(1)).toBe(7);
+    await app.close();
+    expect(methodOf(Account, 'deposit')).toBe(spy);
+  });
+});
+
+it('a method of another kind stays as it is', async () => {
+  const before = ['promised', 'entries'].map(key => methodOf(Account, key));
+  await startApp(CLASSES, GROUP);
+  expect(['promised', 'entries'].map(key => methodOf(Account, key))).toEqual(before);
+});
