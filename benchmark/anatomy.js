@@ -12,12 +12,12 @@ const nothing = () => {};
 
 /** The parts in the order in which a call comes through them. */
 const parts = [
-  { id: 'argumentsText', where: 'caller', title: 'arguments become text' },
+  { id: 'argumentsPacked', where: 'caller', title: 'arguments are packed' },
   { id: 'made', where: 'caller', title: 'a promise, a place in the table, a frame' },
-  { id: 'callsParsed', where: 'primary', title: 'JSON.parse of the frame' },
+  { id: 'callsRead', where: 'primary', title: 'the frame is read' },
   { id: 'run', where: 'primary', title: 'its turn, the method, a frame' },
-  { id: 'resultText', where: 'primary', title: 'the result becomes text' },
-  { id: 'repliesParsed', where: 'caller', title: 'JSON.parse of the replies' },
+  { id: 'resultPacked', where: 'primary', title: 'the result is packed' },
+  { id: 'repliesRead', where: 'caller', title: 'the replies are read' },
   { id: 'settled', where: 'caller', title: 'the promise is settled' },
 ];
 
@@ -35,9 +35,9 @@ async function measureAnatomy() {
   return {
     parts: {
       ...alone,
-      made: making - alone.argumentsText,
-      run: running - alone.callsParsed - alone.resultText,
-      settled: settling - alone.repliesParsed,
+      made: making - alone.argumentsPacked,
+      run: running - alone.callsRead - alone.resultPacked,
+      settled: settling - alone.repliesRead,
     },
   };
 }
@@ -52,21 +52,22 @@ function bothEnds() {
   const tally = { begin: nothing, succeeded: nothing, failed: nothing };
   const outgoing = new OutgoingCalls(limits, () => 'none', nothing, tally);
   const incoming = new IncomingCalls({ invoke: (_, args) => args[0], wantsInvocations: false }, limits);
-  outgoing.open({ id: 1, maxPayload: limits.maxPayload, isTelling: () => true, send: payload => calls.push(payload) });
+  const { maxPayload } = limits;
+  const into = frames => ({
+    packs: true,
+    // Nothing here is too large, or too odd, to be packed.
+    send: () => 0,
+    sendPacked: (bytes, from, to) => frames.push(Buffer.from(bytes.subarray(from, to))),
+  });
+  outgoing.open({ id: 1, maxPayload, isTelling: () => true, ...into(calls) });
   incoming.accept();
-  const lane = {
-    id: 2,
-    member: {},
-    epoch: 1,
-    maxPayload: limits.maxPayload,
-    send: payload => replies.push(payload),
-    hold: nothing,
-  };
+  const lane = { id: 2, member: {}, epoch: 1, maxPayload, hold: nothing, ...into(replies) };
   return { outgoing, incoming, lane, calls, replies };
 }
 
 async function measureOnce({ outgoing, incoming, lane, calls, replies }, value) {
-  const { encode, encodeAsText } = require('../dist/codec');
+  const { pack } = require('../dist/codec/pack');
+  const { PackedCalls, readPackedReplies } = require('../dist/engine/packed-frames');
   const took = {};
   const time = async (part, work) => {
     const began = process.hrtime.bigint();
@@ -90,7 +91,7 @@ async function measureOnce({ outgoing, incoming, lane, calls, replies }, value) 
     for (const frame of calls) {
       // As they arrive: the replies to one go out before the next one comes.
       await time('running', async () => {
-        incoming.receive(lane, frame);
+        incoming.receive(lane, new PackedCalls(frame, frame.length, false));
         await undefined;
       });
     }
@@ -99,33 +100,50 @@ async function measureOnce({ outgoing, incoming, lane, calls, replies }, value) 
       await new Promise(setImmediate);
     }
     for (const frame of replies) {
-      await time('settling', () => outgoing.receive(1, frame));
+      await time('settling', () => outgoing.receivePacked(1, frame, frame.length));
     }
     await time('settling', () => Promise.all(promises));
   }
+  const memory = Buffer.alloc(4096);
   await time(
-    'argumentsText',
-    times(() => encodeAsText([value])),
+    'argumentsPacked',
+    times(() => pack([value], true, memory, 0)),
   );
   await time(
-    'resultText',
-    times(() => encode(value, 'result')),
+    'resultPacked',
+    times(() => pack(value, false, memory, 0)),
   );
-  const parse = frames => () => {
+  const read = (frames, readOne) => () => {
     for (let group = 0; group < GROUPS; group++) {
       for (const frame of frames) {
-        JSON.parse(frame);
+        readOne(frame);
       }
     }
   };
-  await time('callsParsed', parse(calls));
-  await time('repliesParsed', parse(replies));
+  const calling = { call: nothing, verb: nothing, refuse: nothing };
+  await time(
+    'callsRead',
+    read(calls, frame => {
+      const entries = new PackedCalls(frame, frame.length, false);
+      while (entries.next(calling)) {}
+    }),
+  );
+  const replying = { take: nothing, refuse: nothing };
+  await time(
+    'repliesRead',
+    read(replies, frame => readPackedReplies(frame, frame.length, replying)),
+  );
   return took;
 }
 
 /** How many replies there are in `frames`. */
 function answered(frames) {
-  return frames.reduce((count, frame) => count + JSON.parse(frame).length / 3, 0);
+  const { readPackedReplies } = require('../dist/engine/packed-frames');
+  let count = 0;
+  for (const frame of frames) {
+    readPackedReplies(frame, frame.length, { take: () => count++, refuse: nothing });
+  }
+  return count;
 }
 
 module.exports = { measureAnatomy, parts };

@@ -1,28 +1,32 @@
-// Which way is faster for a value, text or bytes, there and back with all that lies between: one copy into a frame, and
-// UTF-8 both ways for text. The last column is what `encode` chooses. Run by hand, after `npm run build`:
+// Which way is faster for a value, packed, text or bytes, there and back with all that lies between: one copy into a frame,
+// and UTF-8 both ways for text. The last column is how it goes as the arguments of a call. Run by hand, after
+// `npm run build`:
 //   node benchmark/codec.js
 const { fromBytes, toBytes } = require('../dist/codec/bytes');
 const { encode } = require('../dist/codec');
+const { pack } = require('../dist/codec/pack');
+const { LARGEST_PACKED } = require('../dist/codec/packed');
 const { toText } = require('../dist/codec/text');
+const { unpack } = require('../dist/codec/unpack');
 
 const list = (length, make) => Array.from({ length }, (_, i) => make(i));
 const row = id => ({ id, name: `user ${id}`, active: id % 2 === 0, tags: ['a', 'b'], address: { zip: 10_000 + id } });
 const values = {
   'small arguments': [1, 'x', { a: 1 }],
   'one row': [row(1)],
-  ...Object.fromEntries([10, 100, 1000].map(n => [`${n} rows`, [list(n, row)]])),
+  ...Object.fromEntries([5, 7, 10, 100, 1000].map(n => [`${n} rows`, [list(n, row)]])),
   ...Object.fromEntries(
-    [500, 1000, 2000, 4000, 1_000_000].map(n => [`one-byte string, ${n}`, ['a "b" c\n'.repeat(n / 8)]]),
+    [8, 24, 80, 240, 500, 1000, 2000, 4000, 1_000_000].map(n => [`one-byte string, ${n}`, ['a "b" c\n'.repeat(n / 8)]]),
   ),
   ...Object.fromEntries(
-    [500, 1000, 2000, 4000, 1_000_000].map(n => [`two-byte string, ${n}`, ['中文字符'.repeat(n / 4)]]),
+    [8, 24, 80, 240, 500, 1000, 2000, 4000, 1_000_000].map(n => [`two-byte string, ${n}`, ['中文字符'.repeat(n / 4)]]),
   ),
   ...Object.fromEntries(
     [4000, 16_000, 64_000].map(n => [`100 rows and a string, ${n}`, [list(100, row), 'x'.repeat(n)]]),
   ),
-  ...Object.fromEntries([100, 1000, 10_000].map(n => [`${n} integers`, [list(n, i => i)]])),
-  ...Object.fromEntries([100, 1000, 10_000].map(n => [`${n} fractions`, [list(n, i => i * 1.37)]])),
-  ...Object.fromEntries([100, 1000, 10_000].map(n => [`${n} strings`, [list(n, i => `string ${i}`)]])),
+  ...Object.fromEntries([10, 100, 200, 1000, 10_000].map(n => [`${n} integers`, [list(n, i => i)]])),
+  ...Object.fromEntries([10, 100, 1000, 10_000].map(n => [`${n} fractions`, [list(n, i => i * 1.37)]])),
+  ...Object.fromEntries([10, 50, 100, 1000, 10_000].map(n => [`${n} strings`, [list(n, i => `string ${i}`)]])),
   'a Buffer, 100': [Buffer.alloc(100)],
   'a Buffer, 1,000,000': [Buffer.alloc(1_000_000)],
   'a Float64Array, 100,000': [new Float64Array(100_000)],
@@ -31,6 +35,13 @@ const values = {
 // As toText would write it, however long its strings are.
 const text = value => JSON.parse(Buffer.from(`[${toText(value, true) ?? JSON.stringify(value)}]`).toString());
 const bytes = value => fromBytes(Buffer.from(toBytes(value, 'args', 20)).subarray(20), true);
+const memory = Buffer.alloc(LARGEST_PACKED);
+const frame = Buffer.alloc(LARGEST_PACKED);
+const packed = value => {
+  const end = pack(value, true, memory, 0);
+  memory.copy(frame, 0, 0, end);
+  return unpack(frame, 0, end);
+};
 const cpu = () => process.cpuUsage().user + process.cpuUsage().system;
 
 /** Microseconds of the processor; the best of some rounds that take turns. */
@@ -51,11 +62,14 @@ function measure(value, ways) {
   return best;
 }
 
-console.log(`${'value'.padEnd(30)}${'text µs'.padStart(10)}${'bytes µs'.padStart(10)}  chosen`);
+const columns = ['packed µs', 'text µs', 'bytes µs'].map(title => title.padStart(11));
+console.log(`${'value'.padEnd(30)}${columns.join('')}  chosen`);
 for (const [name, value] of Object.entries(values)) {
+  const isPacked = pack(value, true, memory, 0) > 0;
   const isPlain = !ArrayBuffer.isView(value[0]);
-  const [first, second] = measure(value, isPlain ? [text, bytes] : [bytes]);
-  const chosen = typeof encode(value, 'args') === 'string' ? 'text' : 'bytes';
-  const [inText, inBytes] = isPlain ? [first.toFixed(2), second.toFixed(2)] : ['-', first.toFixed(2)];
-  console.log(`${name.padEnd(30)}${inText.padStart(10)}${inBytes.padStart(10)}  ${chosen}`);
+  const ways = [isPacked && packed, isPlain && text, bytes];
+  const measured = measure(value, ways.filter(Boolean));
+  const shown = ways.map(way => (way ? measured.shift().toFixed(2) : '-').padStart(11));
+  const chosen = isPacked ? 'packed' : typeof encode(value, 'args') === 'string' ? 'text' : 'bytes';
+  console.log(`${name.padEnd(30)}${shown.join('')}  ${chosen}`);
 }
