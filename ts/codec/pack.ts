@@ -6,8 +6,12 @@ import { isPlainArray } from './plain-array';
 
 /** Shorter strings have their length in their tag. */
 const SHORT_TEXTS = Tag.Undefined - Tag.Short;
+/** Strings from this length on are copied by Node, which costs more to ask and less to do. */
+const LONG_TEXT = 32;
 /** Most objects in a value: to look through a list of these is faster than a Set. */
-const FEW = 16;
+const FEW = 64;
+/** Longest list of objects: most of those that are longer have more in all. */
+const FEW_IN_LIST = 16;
 /** Most sets of keys that are kept. */
 const MOST_SHAPES = 1000;
 /** Places for those that were met last. */
@@ -109,42 +113,61 @@ function packNumber(value: number): void {
 
 function packText(text: string): boolean {
   const { length } = text;
-  const start = at;
-  if (length < SHORT_TEXTS) {
-    bytes[at++] = Tag.Short + length;
-  } else if (length <= LONGEST) {
-    bytes[at++] = Tag.Text;
-    bytes[at++] = length;
-  } else {
-    return false;
+  if (length >= LONG_TEXT) {
+    return packLongText(text);
   }
+  const start = at;
+  bytes[at++] = Tag.Short + length;
   // What is beyond the buffer is not written; that it was too much is found in the end.
   for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i);
     if (unit > 0xff) {
-      packWide(text, start);
-      return true;
+      at = start;
+      return packWide(text);
     }
     bytes[at++] = unit;
   }
   return true;
 }
 
-function packWide(text: string, start: number): void {
+function packLongText(text: string): boolean {
   const { length } = text;
-  at = start;
-  bytes[at++] = Tag.Wide;
-  bytes[at++] = length;
-  for (let i = 0; i < length; i++) {
-    const unit = text.charCodeAt(i);
-    bytes[at++] = unit;
-    bytes[at++] = unit >> 8;
+  if (at + length > end) {
+    return false;
   }
+  if (Buffer.byteLength(text) !== length) {
+    return packWide(text);
+  }
+  if (length < SHORT_TEXTS) {
+    bytes[at++] = Tag.Short + length;
+  } else {
+    packHead(Tag.Text, length);
+  }
+  at += bytes.write(text, at, 'latin1');
+  return true;
+}
+
+/** Also one with halves of pairs. */
+function packWide(text: string): boolean {
+  const size = text.length * 2;
+  if (at + 3 + size > end) {
+    return false;
+  }
+  packHead(Tag.Wide, size);
+  at += bytes.write(text, at, 'utf16le');
+  return true;
+}
+
+function packHead(tag: number, length: number): void {
+  bytes[at] = tag;
+  bytes[at + 1] = length;
+  bytes[at + 2] = length >> 8;
+  at += 3;
 }
 
 function packElements(value: unknown[], depth: number): boolean {
   const { length } = value;
-  if (length > LONGEST || (length > FEW && typeof value[0] === 'object')) {
+  if (length > LONGEST || (length > FEW_IN_LIST && typeof value[0] === 'object')) {
     return false;
   }
   bytes[at++] = Tag.List;

@@ -8,8 +8,8 @@
  * Undefined, Null, False, True
  * Int               i32
  * Double            f64
- * Text              u8 length | Latin-1 characters
- * Wide              u8 length | UTF-16 units
+ * Text              u16 length | Latin-1 characters
+ * Wide              u16 length in bytes | UTF-16 units
  * List              u8 length | values
  * Object            u8 length of its keys | keys, each with a NUL behind it | their values
  * ```
@@ -33,8 +33,8 @@ export const Tag = {
 } as const;
 
 /** A packed value takes no more bytes than that. */
-export const LARGEST_PACKED = 1024;
+export const LARGEST_PACKED = 4096;
 /** Deepest nesting. */
 export const MAX_DEPTH = 32;
-/** Longest string, list and text of keys: a length is one byte. */
+/** Longest list and text of keys: their length is one byte. */
 export const LONGEST = 255;

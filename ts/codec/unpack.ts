@@ -65,9 +65,9 @@ function unpackOne(depth: number): unknown {
     case Tag.Double:
       return bytes.readDoubleLE(skip(8));
     case Tag.Text:
-      return unpackText(bytes[skip(1)]);
+      return unpackText(unpackLength());
     case Tag.Wide: {
-      const length = bytes[skip(1)] * 2;
+      const length = unpackLength();
       const i = skip(length);
       return bytes.toString('utf16le', i, i + length);
     }
@@ -77,6 +77,11 @@ function unpackOne(depth: number): unknown {
       return unpackObject(depth);
   }
   throw malformed();
+}
+
+function unpackLength(): number {
+  const i = skip(2);
+  return bytes[i] | (bytes[i + 1] << 8);
 }
 
 function unpackText(length: number): string {

@@ -2,6 +2,7 @@
 import { decode, type Encoded } from '../codec';
 import type { CallOutcome } from '../errors';
 import { Packed } from './chunks';
+import type { Carrier } from './engine';
 import { argsOf } from './packed-frames';
 import type { StreamReader } from './stream-reader';
 
@@ -45,7 +46,8 @@ export class Call {
     public room: number,
     /** Bytes of `args`, at the most. */
     public size: number,
-    readonly carrier: string | undefined,
+    /** What travels beside it. */
+    readonly carrier: Carrier | undefined,
     /** It may be sent again, once. */
     public mayRepeat: boolean,
     private readonly tally: Tally,

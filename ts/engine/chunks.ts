@@ -2,8 +2,8 @@
 import { LARGEST_PACKED } from '../codec/packed';
 
 const SIZE = 32 * 1024;
-/** A packed value and what stands before it: a name of 255 characters, and some numbers. */
-const LARGEST_ENTRY = LARGEST_PACKED + 512;
+/** A packed value and what stands before it: a name, and some numbers. */
+const LARGEST_ENTRY = LARGEST_PACKED + 256;
 /** So many are kept that nobody needs right now. */
 const SPARE = 16;
 

@@ -240,14 +240,16 @@ export class IncomingCalls {
       this.#stream(frame, id, name, value, running);
       return;
     }
-    const { lane } = frame;
-    const limit = this.#limit(lane);
-    const packed = lane.packs && limit >= LARGEST_PACKED ? packReply(this.#chunks, id, Status.Value, value) : undefined;
+    const packed = this.#pack(frame.lane, id, Status.Value, value);
     if (packed) {
       this.#end(frame, id, packed);
     } else {
-      this.#finish(frame, id, encodeValue(name, value, limit, RESULT, REPLY_HEAD));
+      this.#finish(frame, id, encodeValue(name, value, this.#limit(frame.lane), RESULT, REPLY_HEAD));
     }
+  }
+
+  #pack(lane: IncomingLane, id: number, status: number, value: unknown): Packed | undefined {
+    return lane.packs && this.#limit(lane) >= LARGEST_PACKED ? packReply(this.#chunks, id, status, value) : undefined;
   }
 
   #stream(
@@ -264,6 +266,11 @@ export class IncomingCalls {
     try {
       stream = new StreamWriter(iterable, {
         item: value => {
+          const packed = this.#pack(lane, id, Status.Item, value);
+          if (packed) {
+            this.#reply(lane, packed);
+            return packed.length;
+          }
           const outcome = encodeValue(name, value, limit, ITEM, REPLY_HEAD);
           if (outcome.status === Status.Thrown) {
             throw new Unsendable(outcome);

@@ -77,17 +77,17 @@ export class OutgoingCalls {
 
   #make(name: string, args: unknown[], options: EngineCallOptions | undefined, began: number | undefined): Call {
     this.#refuseWhenImpossible(name, options?.signal);
-    const carrier = options?.carrier && carrierText(options.carrier);
     const { maxPayload } = this.limits;
+    const carrier = options?.carrier;
     let room = 0;
     let encoded: Encoded | Packed | undefined;
-    if (carrier === undefined && maxPayload >= LARGEST_PACKED) {
-      encoded = packCall(this.#chunks, name, args);
+    if (maxPayload >= LARGEST_PACKED) {
+      encoded = packCall(this.#chunks, name, args, carrier);
     }
     let size = encoded?.length ?? 0;
     if (encoded === undefined) {
       encoded = encodeAsText(args);
-      room = encoded === undefined ? roomOfCall(name, carrier) : 0;
+      room = encoded === undefined ? roomOfCall(name, carrierText(carrier)) : 0;
       encoded ??= encodeAsBytes(args, 'args', room);
       size = sizeOf(encoded, maxPayload + room) - room;
       if (size > maxPayload) {

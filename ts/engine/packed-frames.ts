@@ -4,6 +4,7 @@
  *
  * ```text
  * calls      u16 length | u32 id | u8 length of name | name, Latin-1 | arguments, a packed list
+ *            the same with 128 more for the length of the name | a packed list of what travels beside it, and arguments
  * replies    u16 length | u32 id | u8 status | a packed value
  * ```
  *
@@ -14,11 +15,14 @@ import { Dictionary, latin1Of } from '../codec/dictionary';
 import { pack } from '../codec/pack';
 import { unpack } from '../codec/unpack';
 import type { Chunk, Chunks, Packed } from './chunks';
-import { type CallSink, type Calls, malformed, type ReplySink } from './wire';
+import type { Carrier } from './engine';
+import { type CallSink, type Calls, isCarrier, malformed, type ReplySink } from './wire';
 
 const ID = 2;
 const HEAD = 6;
-const LONGEST_NAME = 255;
+const LONGEST_NAME = 127;
+/** Stands in the length of a name, beside it, where a carrier comes before the arguments. */
+const CARRIER = 128;
 const MOST_NAMES = 1000;
 
 const nameBytes = new Map<string, Buffer | undefined>();
@@ -29,7 +33,7 @@ let lastNameBytes: Buffer | undefined;
 const names = new Dictionary<string>(name => name);
 
 /** A call as an entry that has no number yet; `undefined` when it has to go another way. */
-export function packCall(chunks: Chunks, name: string, args: unknown[]): Packed | undefined {
+export function packCall(chunks: Chunks, name: string, args: unknown[], carrier?: Carrier): Packed | undefined {
   const known = bytesOf(name);
   if (known === undefined) {
     return undefined;
@@ -38,11 +42,11 @@ export function packCall(chunks: Chunks, name: string, args: unknown[]): Packed 
   const { bytes, used } = chunk;
   const { length } = known;
   let at = used + HEAD;
-  bytes[at++] = length;
+  bytes[at++] = carrier === undefined ? length : length + CARRIER;
   for (let i = 0; i < length; i++) {
     bytes[at++] = known[i];
   }
-  return keep(chunks, chunk, used, pack(args, true, bytes, at));
+  return keep(chunks, chunk, used, pack(carrier === undefined ? args : [carrier, args], true, bytes, at));
 }
 
 /** Gives a packed call its number. */
@@ -52,7 +56,9 @@ export function setId({ bytes, from }: Packed, id: number): void {
 
 /** The arguments of a packed call. */
 export function argsOf({ bytes, from, to }: Packed): unknown[] {
-  return unpack(bytes, from + HEAD + 1 + bytes[from + HEAD], to) as unknown[];
+  const length = bytes[from + HEAD];
+  const args = unpack(bytes, from + HEAD + 1 + (length & ~CARRIER), to) as unknown[];
+  return length >= CARRIER ? (args[1] as unknown[]) : args;
 }
 
 /** A reply as an entry; `undefined` when it has to go another way. */
@@ -170,23 +176,27 @@ export class PackedCalls implements Calls {
     this.left--;
     const id = readId(bytes, at + ID);
     const name = at + HEAD + 1;
-    const length = bytes[at + HEAD];
+    const length = bytes[at + HEAD] & ~CARRIER;
     if (length === 0 || name + length >= end) {
       sink.refuse(id, 'A call', malformed('calls'));
       return true;
     }
     const known = names.find(bytes, name, length);
     let args: unknown;
+    let carrier: unknown;
     try {
       args = unpack(bytes, name + length, end);
-      if (!Array.isArray(args)) {
+      if (bytes[at + HEAD] >= CARRIER) {
+        [carrier, args] = args as unknown[];
+      }
+      if (!Array.isArray(args) || !(carrier === undefined || isCarrier(carrier))) {
         throw malformed('calls');
       }
     } catch (error) {
       sink.refuse(id, known, error);
       return true;
     }
-    sink.call(id, known, args, undefined);
+    sink.call(id, known, args, carrier as Carrier | undefined);
     return true;
   }
 }

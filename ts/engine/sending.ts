@@ -8,7 +8,7 @@ import { tooLarge } from './outcome';
 import { argsOf, setId } from './packed-frames';
 import type { PendingCalls } from './pending';
 import { WaitingCalls } from './waiting';
-import { callBytes, callText, nameText, roomOfCall } from './wire';
+import { callBytes, callText, carrierText, nameText, roomOfCall } from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
 export interface OutgoingLane extends Sender {
@@ -147,7 +147,7 @@ export class SendingCalls {
       } else if (typeof args === 'string') {
         batch.add(call, callText(call.id, this.#nameText(call), args));
       } else {
-        batch.add(call, callBytes(call.id, call.name, args, call.carrier));
+        batch.add(call, callBytes(call.id, call.name, args, carrierText(call.carrier)));
       }
     }
     batch.flush();
@@ -163,7 +163,7 @@ export class SendingCalls {
     const packed = call.args as Packed;
     const args = argsOf(packed);
     const text = encodeAsText(args);
-    call.room = text === undefined ? roomOfCall(call.name, call.carrier) : 0;
+    call.room = text === undefined ? roomOfCall(call.name, carrierText(call.carrier)) : 0;
     call.args = text ?? encodeAsBytes(args, 'args', call.room);
     call.size = sizeOf(call.args, Number.POSITIVE_INFINITY) - call.room;
     this.pending.forget(packed);
@@ -171,7 +171,7 @@ export class SendingCalls {
 
   #nameText({ name, carrier }: Call): string {
     if (carrier !== undefined) {
-      return nameText(name, carrier);
+      return nameText(name, carrierText(carrier));
     }
     // Mostly it is that of the call before.
     if (this.#lastName !== name) {

@@ -252,7 +252,7 @@ function isNameWithCarrier(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && isCarrier(value[1]);
 }
 
-function isCarrier(value: unknown): boolean {
+export function isCarrier(value: unknown): boolean {
   return (
     typeof value === 'object' &&
     value !== null &&
