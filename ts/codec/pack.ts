@@ -116,17 +116,18 @@ function packText(text: string): boolean {
   if (length >= LONG_TEXT) {
     return packLongText(text);
   }
-  const start = at;
-  bytes[at++] = Tag.Short + length;
+  const into = bytes;
+  let place = at;
+  into[place++] = Tag.Short + length;
   // What is beyond the buffer is not written; that it was too much is found in the end.
   for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i);
     if (unit > 0xff) {
-      at = start;
       return packWide(text);
     }
-    bytes[at++] = unit;
+    into[place++] = unit;
   }
+  at = place;
   return true;
 }
 
@@ -192,11 +193,14 @@ function packObject(value: Record<string, unknown>, depth: number): boolean {
   if (length > LONGEST || at + length > end) {
     return false;
   }
-  bytes[at++] = Tag.Object;
-  bytes[at++] = length;
+  const into = bytes;
+  let place = at;
+  into[place++] = Tag.Object;
+  into[place++] = length;
   for (let i = 0; i < length; i++) {
-    bytes[at++] = shape[i];
+    into[place++] = shape[i];
   }
+  at = place;
   for (let i = 0; i < keys.length; i++) {
     const each = value[keys[i]];
     // A getter may have deleted what comes after it.

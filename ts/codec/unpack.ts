@@ -86,12 +86,16 @@ function unpackLength(): number {
 
 function unpackText(length: number): string {
   const start = skip(length);
+  if (length === 1) {
+    return String.fromCharCode(bytes[start]);
+  }
   if (length >= SHORT_TEXT) {
     return bytes.toString('latin1', start, start + length);
   }
   const units = UNITS[length];
+  const from = bytes;
   for (let i = 0; i < length; i++) {
-    units[i] = bytes[start + i];
+    units[i] = from[start + i];
   }
   return String.fromCharCode.apply(null, units);
 }
