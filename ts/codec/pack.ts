@@ -18,8 +18,9 @@ const MOST_SHAPES = 1000;
 const RECENT = 64;
 
 const NOTHING = Buffer.alloc(0);
+/** Where a function is to tell that a value can't be packed, instead of where it ends. */
+const NOWHERE = -1;
 let bytes: Buffer = NOTHING;
-let at = 0;
 let end = 0;
 let busy = false;
 /** The objects that were met, so many of them. A list of its own for each value would be most of what a call allocates. */
@@ -37,11 +38,10 @@ export function pack(value: unknown, isList: boolean, into: Buffer, from: number
   }
   busy = true;
   bytes = into;
-  at = from;
   end = from + LARGEST_PACKED;
   try {
-    const packed = isList ? packElements(value as unknown[], 0) : packOne(value, 0);
-    return packed && at <= end ? at : 0;
+    const at = isList ? packElements(value as unknown[], 0, from) : packOne(value, 0, from);
+    return at > 0 && at <= end ? at : 0;
   } catch {
     // A getter has thrown. Structured clone meets it too, and knows its path.
     return 0;
@@ -54,161 +54,168 @@ export function pack(value: unknown, isList: boolean, into: Buffer, from: number
   }
 }
 
-function packOne(value: unknown, depth: number): boolean {
+/**
+ * These functions write from `at` on, and return where they have come to: a place that is counted in a variable of the
+ * module takes twice as long. What is beyond the buffer is not written; that it was too much is found in the end.
+ */
+function packOne(value: unknown, depth: number, at: number): number {
   switch (typeof value) {
     case 'string':
-      return packText(value);
+      return packText(value, at);
     case 'number':
-      packNumber(value);
-      return true;
+      return packNumber(value, at);
     case 'boolean':
-      bytes[at++] = value ? Tag.True : Tag.False;
-      return true;
+      bytes[at] = value ? Tag.True : Tag.False;
+      return at + 1;
     case 'undefined':
-      bytes[at++] = Tag.Undefined;
-      return true;
+      bytes[at] = Tag.Undefined;
+      return at + 1;
     case 'object':
       break;
     default:
-      return false;
+      return NOWHERE;
   }
   if (value === null) {
-    bytes[at++] = Tag.Null;
-    return true;
+    bytes[at] = Tag.Null;
+    return at + 1;
   }
   if (depth >= MAX_DEPTH || count === FEW) {
-    return false;
+    return NOWHERE;
   }
   for (let i = 0; i < count; i++) {
     if (met[i] === value) {
-      return false;
+      return NOWHERE;
     }
   }
   met[count++] = value;
   if (!Array.isArray(value)) {
-    return packObject(value as Record<string, unknown>, depth);
+    return packObject(value as Record<string, unknown>, depth, at);
   }
-  return isPlainArray(value) && packElements(value, depth);
+  return isPlainArray(value) ? packElements(value, depth, at) : NOWHERE;
 }
 
-function packNumber(value: number): void {
+function packNumber(value: number, at: number): number {
   const int = value | 0;
   if (int !== value || (int === 0 && 1 / value < 0)) {
-    bytes[at++] = Tag.Double;
-    if (at + 8 <= end) {
-      bytes.writeDoubleLE(value, at);
-    }
-    at += 8;
-  } else if (int >= 0 && int < Tag.Short) {
-    bytes[at++] = int;
-  } else {
-    bytes[at] = Tag.Int;
-    bytes[at + 1] = int;
-    bytes[at + 2] = int >> 8;
-    bytes[at + 3] = int >> 16;
-    bytes[at + 4] = int >> 24;
-    at += 5;
+    bytes[at] = Tag.Double;
+    return at + 9 <= end ? bytes.writeDoubleLE(value, at + 1) : NOWHERE;
   }
+  if (int >= 0 && int < Tag.Short) {
+    bytes[at] = int;
+    return at + 1;
+  }
+  bytes[at] = Tag.Int;
+  bytes[at + 1] = int;
+  bytes[at + 2] = int >> 8;
+  bytes[at + 3] = int >> 16;
+  bytes[at + 4] = int >> 24;
+  return at + 5;
 }
 
-function packText(text: string): boolean {
+function packText(text: string, at: number): number {
   const { length } = text;
   if (length >= LONG_TEXT) {
-    return packLongText(text);
+    return packLongText(text, at);
   }
   const into = bytes;
-  let place = at;
-  into[place++] = Tag.Short + length;
-  // What is beyond the buffer is not written; that it was too much is found in the end.
+  into[at] = Tag.Short + length;
+  const first = at + 1;
   for (let i = 0; i < length; i++) {
     const unit = text.charCodeAt(i);
     if (unit > 0xff) {
-      return packWide(text);
+      return packWide(text, at);
     }
-    into[place++] = unit;
+    into[first + i] = unit;
   }
-  at = place;
-  return true;
+  return first + length;
 }
 
-function packLongText(text: string): boolean {
+function packLongText(text: string, at: number): number {
   const { length } = text;
   if (at + length > end) {
-    return false;
+    return NOWHERE;
   }
   if (Buffer.byteLength(text) !== length) {
-    return packWide(text);
+    return packWide(text, at);
   }
+  let start = at + 1;
   if (length < SHORT_TEXTS) {
-    bytes[at++] = Tag.Short + length;
+    bytes[at] = Tag.Short + length;
   } else {
-    packHead(Tag.Text, length);
+    start = packHead(Tag.Text, length, at);
   }
-  at += bytes.write(text, at, 'latin1');
-  return true;
+  return start + bytes.write(text, start, 'latin1');
 }
 
 /** Also one with halves of pairs. */
-function packWide(text: string): boolean {
+function packWide(text: string, at: number): number {
   const size = text.length * 2;
   if (at + 3 + size > end) {
-    return false;
+    return NOWHERE;
   }
-  packHead(Tag.Wide, size);
-  at += bytes.write(text, at, 'utf16le');
-  return true;
+  const start = packHead(Tag.Wide, size, at);
+  return start + bytes.write(text, start, 'utf16le');
 }
 
-function packHead(tag: number, length: number): void {
+function packHead(tag: number, length: number, at: number): number {
   bytes[at] = tag;
   bytes[at + 1] = length;
   bytes[at + 2] = length >> 8;
-  at += 3;
+  return at + 3;
 }
 
-function packElements(value: unknown[], depth: number): boolean {
+function packElements(value: unknown[], depth: number, start: number): number {
   const { length } = value;
   if (length > LONGEST || (length > FEW_IN_LIST && typeof value[0] === 'object')) {
-    return false;
+    return NOWHERE;
   }
-  bytes[at++] = Tag.List;
-  bytes[at++] = length;
+  bytes[start] = Tag.List;
+  bytes[start + 1] = length;
+  let at = start + 2;
   for (let i = 0; i < length; i++) {
     const each = value[i];
-    if (at > end || (each === undefined && !Object.hasOwn(value, i)) || !packOne(each, depth + 1)) {
-      return false;
+    if (at > end || (each === undefined && !Object.hasOwn(value, i))) {
+      return NOWHERE;
+    }
+    at = packOne(each, depth + 1, at);
+    if (at === NOWHERE) {
+      return NOWHERE;
     }
   }
-  return true;
+  return at;
 }
 
-function packObject(value: Record<string, unknown>, depth: number): boolean {
+function packObject(value: Record<string, unknown>, depth: number, start: number): number {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    return false;
+    return NOWHERE;
   }
   const keys = Object.keys(value);
   const shape = shapeOf(keys);
   const { length } = shape;
-  if (length > LONGEST || at + length > end) {
-    return false;
-  }
   const into = bytes;
-  let place = at;
-  into[place++] = Tag.Object;
-  into[place++] = length;
-  for (let i = 0; i < length; i++) {
-    into[place++] = shape[i];
+  let at = start + 2;
+  if (length > LONGEST || at + length > end) {
+    return NOWHERE;
   }
-  at = place;
+  into[start] = Tag.Object;
+  into[start + 1] = length;
+  for (let i = 0; i < length; i++) {
+    into[at + i] = shape[i];
+  }
+  at += length;
   for (let i = 0; i < keys.length; i++) {
     const each = value[keys[i]];
     // A getter may have deleted what comes after it.
-    if (at > end || (each === undefined && !Object.hasOwn(value, keys[i])) || !packOne(each, depth + 1)) {
-      return false;
+    if (at > end || (each === undefined && !Object.hasOwn(value, keys[i]))) {
+      return NOWHERE;
+    }
+    at = packOne(each, depth + 1, at);
+    if (at === NOWHERE) {
+      return NOWHERE;
     }
   }
-  return true;
+  return at;
 }
 
 /** Keys as bytes; `TOO_LONG` when they can't be packed. The same keys come again and again. */
