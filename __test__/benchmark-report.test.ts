@@ -59,16 +59,16 @@ describe('the benchmark', () => {
   });
 
   it('tells of what one call takes what is not known as the rest, and what no wake-up would take', () => {
-    const ids = ['argumentsText', 'made', 'callsParsed', 'run', 'resultText', 'repliesParsed', 'settled'];
+    const ids = ['argumentsPacked', 'made', 'callsRead', 'run', 'resultPacked', 'repliesRead', 'settled'];
     const anatomy = { ...where, parts: Object.fromEntries(ids.map(id => [id, 0.25])) };
     const asleep = { id: 'agent-no-spin', name: 'no spin', medians: { latency: { p50: 75, p99: 100 } }, reasons: {} };
     const measured = { calls: { ...calls, peers: [...calls.peers, asleep] }, anatomy };
     const page = report(measured);
-    expect(page).toContain('| caller: arguments become text | 0.25 | 0.25 | 0.25 |');
+    expect(page).toContain('| caller: arguments are packed | 0.25 | 0.25 | 0.25 |');
     expect(page).toMatch(/\| the rest: .* \| 0\.25 \| 3\.25 \| 3\.25 \|/);
     expect(page).toContain('| two wake-ups of a processor | - | - | 70.00 |');
     expect(drawAnatomy(measured).match(/ µs<\/text>/g)).toHaveLength(3);
-    expect(report({ anatomy })).toContain('| caller: arguments become text | 0.25 |');
+    expect(report({ anatomy })).toContain('| caller: arguments are packed | 0.25 |');
   });
 
   it('draws a bar for each peer that was measured', () => {

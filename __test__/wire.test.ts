@@ -1,7 +1,7 @@
 import { encodeAsBytes, encodeAsText } from '../ts/codec';
 import { Chunks, type Packed } from '../ts/engine/chunks';
 import type { Carrier } from '../ts/engine/engine';
-import { PackedCalls, packCall, packReply, readPackedReplies, setId } from '../ts/engine/packed-frames';
+import { argsOf, PackedCalls, packCall, packReply, readPackedReplies, setId } from '../ts/engine/packed-frames';
 import {
   CallBatch,
   type CallSink,
@@ -98,6 +98,8 @@ const packedCalls = together(
     return call;
   }),
 );
+const carried = packCall(chunks, name, values[2], carrier) as Packed;
+setId(carried, 8);
 const packedReplies = together(values.map((value, i) => packReply(chunks, i, Status.Item, value)));
 const packedCallsOf: Read = (payload, entries = []) => {
   const bytes = payload as Buffer;
@@ -112,6 +114,7 @@ const packedRepliesOf: Read = (payload, entries = []) => {
 const frames: [Payload, Read][] = [
   [packedCalls, packedCallsOf],
   [packedReplies, packedRepliesOf],
+  [together([carried]), packedCallsOf],
   [textOfCalls, callsOf],
   [textOfReplies, repliesOf],
   ...others.flatMap((value): [Payload, Read][] => [
@@ -161,6 +164,8 @@ describe('a frame', () => {
   it('of packed calls and replies gives what was packed', () => {
     const entry = (args: unknown[], id: number) => ({ id, name, args, carrier: undefined });
     expect(packedCallsOf(packedCalls)).toEqual([...values, [undefined, -0]].map(entry));
+    expect(packedCallsOf(together([carried]))).toEqual([{ id: 8, name, args: values[2], carrier }]);
+    expect(argsOf(carried)).toEqual(values[2]);
     expect(packedRepliesOf(packedReplies)).toEqual(values.map((value, id) => ({ id, status: Status.Item, value })));
   });
 
@@ -204,6 +209,16 @@ describe('a frame', () => {
     ['is shorter than its head', Buffer.alloc(7)],
   ])('of calls that %s is refused', (_, payload) => {
     expect(() => callsOf(payload)).toThrow();
+  });
+
+  it.each([
+    ['no texts', { traceparent: 1 }, []],
+    ['no carrier', ['x'], []],
+    ['no list of arguments', carrier, {}],
+  ])('of a packed call with a carrier that has %s refuses that call', (_, beside, args) => {
+    const call = packCall(chunks, name, args as unknown[], beside as Carrier) as Packed;
+    setId(call, 7);
+    expect(packedCallsOf(together([call]))).toEqual([{ id: 7, refused: name }]);
   });
 
   it.each([0, 3, 6, 7, 8])('of packed calls that ends within an entry, after %i bytes of it, is refused', length => {

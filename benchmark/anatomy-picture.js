@@ -5,13 +5,13 @@ const { round, svg, text } = require('./picture');
 const size = { width: 910, left: 150, bar: 26, row: 44, top: 52, legend: 18 };
 /** JavaScript of the caller in blues, of the primary in greens; what is neither in greys. */
 const fills = {
-  argumentsText: '#1f6feb',
+  argumentsPacked: '#1f6feb',
   made: '#388bfd',
-  repliesParsed: '#58a6ff',
+  repliesRead: '#58a6ff',
   settled: '#79c0ff',
-  callsParsed: '#238636',
+  callsRead: '#238636',
   run: '#2ea043',
-  resultText: '#56d364',
+  resultPacked: '#56d364',
   rest: '#8b949e',
   wakes: '#d29922',
 };

@@ -1,7 +1,8 @@
 /**
- * How values travel. Small plain values go as JSON text, which is the fastest for them; everything else goes through
- * the structured clone algorithm, so that undefined, Date, Map, Set, RegExp, BigInt, typed arrays, Buffers, errors,
- * shared references and cycles arrive as what they were. So do long strings, which structured clone only copies.
+ * How values travel. Small plain values of calls are packed (packed.ts), which is the fastest for them. Other plain values
+ * go as JSON text; everything else goes through the structured clone algorithm, so that Date, Map, Set, RegExp, BigInt,
+ * typed arrays, Buffers, errors, shared references and cycles arrive as what they were. So do long strings, which
+ * structured clone only copies.
  *
  * Values are encoded when the call is made, not when its batch is sent: what the caller does to them afterwards
  * changes nothing.
