@@ -1,8 +1,10 @@
 import { types } from 'node:util';
 import { Aspect, type IMethodAspect, type JoinPoint, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { RunInPrimary } from '../ts';
+import { goAsync, goDirect, joins } from '../ts/decorator/direct';
+import { state } from '../ts/state';
 import { closeAll, type LightApp, startApp } from './support/light-app';
-import { LocalEngine } from './support/memory-engine';
+import { election, LocalEngine } from './support/memory-engine';
 
 jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
 
@@ -17,8 +19,8 @@ function tagged(_target: object, _key: string, descriptor: PropertyDescriptor) {
 class Account {
   balance = 10;
 
-  @RunInPrimary()
   @tagged
+  @RunInPrimary()
   async deposit(amount: number, _note?: string) {
     if (amount < 0) {
       throw new RangeError('less than nothing');
@@ -66,10 +68,31 @@ class Watch implements IMethodAspect {
 }
 
 const CLASSES = [Account, Savings, Watched, Watch];
+const order: string[] = [];
+
+@Provide()
+@Scope(ScopeEnum.Singleton)
+class WatchedLater {
+  @RunInPrimary()
+  async run() {
+    order.push('ran');
+  }
+}
+
+class WatchLater implements IMethodAspect {
+  async before() {
+    await new Promise(setImmediate);
+    order.push('before');
+  }
+  async afterReturn(_point: JoinPoint, result: unknown) {
+    order.push(`returned ${result}`);
+  }
+}
 const methodOf = (cls: { prototype: object }, key: string) =>
   (cls.prototype as Record<string, (...args: unknown[]) => unknown>)[key];
 
 afterEach(async () => {
+  election.hold = undefined;
   jest.restoreAllMocks();
   await closeAll();
   expect(LocalEngine.count).toBe(0);
@@ -78,6 +101,25 @@ afterEach(async () => {
 async function startTwo(): Promise<{ primary: LightApp; worker: LightApp }> {
   const [primary, worker] = [await startApp(CLASSES, GROUP), await startApp(CLASSES, GROUP)];
   return { primary, worker };
+}
+
+/** Another application, in the middle of its start. */
+async function startHeld() {
+  let release: () => void = () => {};
+  election.hold = new Promise(resolve => {
+    release = resolve;
+  });
+  const before = state.memberships.length;
+  const starting = startApp(CLASSES, GROUP);
+  while (state.memberships.length === before) {
+    await new Promise(setImmediate);
+  }
+  return {
+    goOn: async () => {
+      release();
+      await starting;
+    },
+  };
 }
 
 describe('a decorated async method', () => {
@@ -128,6 +170,58 @@ describe('a decorated async method', () => {
     await app.close();
     expect(methodOf(Account, 'deposit')).toBe(spy);
   });
+
+  it('is an async function again for the next application, also when a spy has stood there at the end of the last', async () => {
+    const app = await startApp(CLASSES, GROUP);
+    const spy = jest.spyOn(Account.prototype, 'deposit');
+    await app.close();
+    spy.mockRestore();
+    const looks = () => types.isAsyncFunction(methodOf(Account, 'deposit'));
+    expect(looks()).toBe(false);
+    const starting = await startHeld();
+    expect(looks()).toBe(true);
+    await starting.goOn();
+    expect(looks()).toBe(false);
+  });
+
+  it('is an async function also for the aspects of an application that starts later', async () => {
+    const first = await startApp([WatchedLater], GROUP);
+    expect(types.isAsyncFunction(methodOf(WatchedLater, 'run'))).toBe(false);
+    Aspect(WatchedLater)(WatchLater);
+    const second = await startApp([WatchedLater, WatchLater], GROUP);
+    await (await second.get(WatchedLater)).run();
+    expect(order).toEqual(['before', 'ran', 'returned undefined']);
+    await second.close();
+    await first.close();
+  });
+
+  it('is exchanged for the applications that are left when one ends, and not while one starts', async () => {
+    const looks = () => types.isAsyncFunction(methodOf(Account, 'deposit'));
+    const { primary, worker } = await startTwo();
+    expect(looks()).toBe(false);
+    const third = await startHeld();
+    expect(looks()).toBe(true);
+    // Midway itself can't end one application while another one starts.
+    await state.memberships[1].close();
+    expect(looks()).toBe(true);
+    await third.goOn();
+    expect(looks()).toBe(false);
+    await worker.close();
+    expect(looks()).toBe(false);
+    await primary.close();
+    expect(looks()).toBe(false);
+  });
+});
+
+it('a method is not exchanged between the loading of an application and its joining', async () => {
+  const looks = () => types.isAsyncFunction(methodOf(Account, 'deposit'));
+  await startApp(CLASSES, GROUP);
+  goAsync();
+  goDirect();
+  expect(looks()).toBe(true);
+  joins();
+  goDirect();
+  expect(looks()).toBe(false);
 });
 
 it('a method of another kind stays as it is', async () => {

@@ -399,10 +399,54 @@ describe('packed calls', () => {
     expect(await Promise.all(calls)).toEqual([7, 8, 9]);
   });
 
-  test('are too large where the primary takes next to nothing', async () => {
+  test('become text also where the primary takes so little that only that fits', async () => {
     const outgoing = outgoingWith(limits);
-    outgoing.open({ ...large, packs: true, maxPayload: 20 });
-    await expect(outgoing.call('x', ['y'.repeat(30)])).rejects.toMatchObject({ code: 'ERR_AGENT_TOO_LARGE' });
+    const frames: unknown[] = [];
+    const send = (payload: string | Buffer) => frames.push(payload);
+    outgoing.open({ ...large, packs: true, maxPayload: 500, send, sendPacked: () => frames.push('packed') });
+    const halves = new Array(100).fill(0.5);
+    const call = outgoing.call('x', [halves]);
+    expect(frames).toEqual([`[0,"x",[${JSON.stringify(halves)}]]`]);
+    outgoing.receive(1, '[0,0,7]');
+    expect(await call).toBe(7);
+    await expect(outgoing.call('x', ['y'.repeat(600)])).rejects.toMatchObject({ code: 'ERR_AGENT_TOO_LARGE' });
+    expect(frames).toHaveLength(1);
+  });
+
+  test('are the calls that were made, whatever a getter in their arguments does', async () => {
+    const outgoing = outgoingWith(limits);
+    const frames: Buffer[] = [];
+    const sendPacked = (bytes: Buffer, from: number, to: number) => frames.push(Buffer.from(bytes.subarray(from, to)));
+    const texts: unknown[] = [];
+    outgoing.open({ ...large, packs: true, send: payload => texts.push(payload), sendPacked });
+    const controller = new AbortController();
+    const given = outgoing.call('given.up', ['x'.repeat(100)], { signal: controller.signal }).catch(() => {});
+    const waits = outgoing.call('waits', ['y'], { signal: controller.signal }).catch(() => {});
+    const args = [
+      {
+        get key() {
+          outgoing.call('inner.with.a.long.name', ['other']).catch(() => {});
+          controller.abort();
+          outgoing.call('inner', ['other']).catch(() => {});
+          return 'k';
+        },
+      },
+    ];
+    outgoing.call('outer', args).catch(() => {});
+    outgoing.call('last', [1]).catch(() => {});
+    await Promise.all([given, waits, turn()]);
+    const seen: unknown[] = [];
+    for (const frame of frames) {
+      const batch = new PackedCalls(frame, frame.length, true);
+      while (batch.next({ call: (_, name, its) => seen.push([name, its]), verb: () => {}, refuse: () => {} })) {}
+    }
+    expect(seen).toEqual([
+      ['given.up', ['x'.repeat(100)]],
+      ['outer', [{ key: 'k' }]],
+      ['last', [1]],
+    ]);
+    expect(texts.join()).toContain('"inner.with.a.long.name",["other"]');
+    outgoing.close();
   });
 
   test('and others keep their order in the frames that they take', async () => {

@@ -3,7 +3,7 @@ import { pack } from '../ts/codec/pack';
 import { LARGEST_PACKED } from '../ts/codec/packed';
 import { unpack } from '../ts/codec/unpack';
 import { Chunks, type Packed } from '../ts/engine/chunks';
-import { argsOf, packCall } from '../ts/engine/packed-frames';
+import { argsOf, idOf, packCall, packReply, statusOf } from '../ts/engine/packed-frames';
 import { numbers } from './support/numbers';
 import { difference } from './support/same';
 import { differs, values } from './support/values';
@@ -164,6 +164,7 @@ describe('what is not packed', () => {
     ['__proto__ as a key', JSON.parse('{"__proto__":1}')],
     ['a key with a NUL', { 'a\0b': 1 }],
     ['a key beyond Latin-1', { 中: 1 }],
+    ['many keys', Object.fromEntries(Array.from({ length: 256 }, (_, i) => [i, i]))],
     ['long keys', { ['k'.repeat(200)]: 1, ['l'.repeat(60)]: 2 }],
     ['a long string', 'x'.repeat(4096)],
     ['a long string of others', 'é'.repeat(2048)],
@@ -215,6 +216,15 @@ describe('what is not packed', () => {
     expect(arrived(value)).toEqual({ a: { b: 1 }, c: [2] });
     expect(inner).toEqual([0]);
   });
+});
+
+it('a long list is looked at no further', () => {
+  const list = new Array(1000).fill(0);
+  const looked = jest.spyOn(Object, 'keys');
+  pack(list, false, room, 0);
+  const { length } = looked.mock.calls;
+  looked.mockRestore();
+  expect(length).toBe(0);
 });
 
 describe('bytes from another process', () => {
@@ -315,7 +325,54 @@ describe('memory for packed calls', () => {
     expect(buffers.size).toBeLessThan(40);
   });
 
-  it.each(['中', 'x'.repeat(256)])('has no calls of a method named %j', name => {
+  it('is bounded, whatever waits long: other calls have to go another way, until there is room', () => {
+    const chunks = new Chunks();
+    for (let round = 0; round < 3; round++) {
+      const buffers = new Set<Buffer>();
+      const slow: { call: Packed; i: number }[] = [];
+      let call: Packed | undefined;
+      for (let i = 0; i < 500_000; i++) {
+        call = packCall(chunks, 'a.method', ['x'.repeat(90), i]);
+        if (!call) {
+          break;
+        }
+        buffers.add(call.bytes);
+        // Each of these holds a chunk.
+        i % 300 === 0 ? slow.push({ call, i }) : chunks.release(call);
+      }
+      expect(call).toBeUndefined();
+      expect(buffers.size).toBe(256);
+      expect(slow.map(each => argsOf(each.call)[1])).toEqual(slow.map(each => each.i));
+      for (const each of slow) {
+        chunks.release(each.call);
+      }
+      const last = packCall(chunks, 'a.method', [1]);
+      expect(last).toBeDefined();
+      chunks.release(last as Packed);
+    }
+  });
+
+  it('is not written while a value is being packed', () => {
+    const chunks = new Chunks();
+    const inner: unknown[] = [];
+    const value = {
+      get key() {
+        inner.push(packCall(chunks, 'inner', []), packReply(chunks, 99, 5, 1));
+        return 'k';
+      },
+    };
+    const call = packCall(chunks, 'outer', [value]) as Packed;
+    const reply = packReply(chunks, 7, 0, value) as Packed;
+    expect(inner).toEqual([undefined, undefined, undefined, undefined]);
+    expect([argsOf(call), idOf(reply), statusOf(reply)]).toEqual([[{ key: 'k' }], 7, 0]);
+    expect(call.bytes.toString('latin1', call.from + 7, call.from + 12)).toBe('outer');
+  });
+
+  it('has no carrier of which JSON would leave something out', () => {
+    expect(packCall(new Chunks(), 'x', [], { traceparent: undefined as unknown as string })).toBeUndefined();
+  });
+
+  it.each(['', '中', 'x'.repeat(128)])('has no calls of a method named %j', name => {
     expect(packCall(new Chunks(), name, [])).toBeUndefined();
   });
 });

@@ -216,9 +216,12 @@ describe('a frame', () => {
     ['no carrier', ['x'], []],
     ['no list of arguments', carrier, {}],
   ])('of a packed call with a carrier that has %s refuses that call', (_, beside, args) => {
-    const call = packCall(chunks, name, args as unknown[], beside as Carrier) as Packed;
+    const call = packCall(chunks, name, [beside, args]) as Packed;
     setId(call, 7);
-    expect(packedCallsOf(together([call]))).toEqual([{ id: 7, refused: name }]);
+    const frame = together([call]);
+    // Says that there is a carrier.
+    frame[6] += 128;
+    expect(packedCallsOf(frame)).toEqual([{ id: 7, refused: name }]);
   });
 
   it.each([0, 3, 6, 7, 8])('of packed calls that ends within an entry, after %i bytes of it, is refused', length => {

@@ -1,4 +1,5 @@
 import { ApplicationContext, Configuration, Destroy, Init } from '@midwayjs/core';
+import { goAsync } from './decorator/direct';
 import { NAMESPACE } from './health/namespace';
 import { beforeEggCloses, type ApplicationContext as Container, onStartFailure, registerHealthCheck } from './midway';
 import { membershipOf, state } from './state';
@@ -9,14 +10,20 @@ import { membershipOf, state } from './state';
  */
 @Configuration({
   namespace: NAMESPACE,
-  importConfigs: [
-    {
-      default: {
-        // Lazy: an application that never has to be told anything gets no log file.
-        midwayLogger: { clients: { processAgentLogger: { fileLogName: 'midway-process-agent.log', lazyLoad: true } } },
+  /** Midway asks for it when it loads the component for an application, before it looks at any aspect. */
+  get importConfigs() {
+    goAsync();
+    return [
+      {
+        default: {
+          // Lazy: an application that never has to be told anything gets no log file.
+          midwayLogger: {
+            clients: { processAgentLogger: { fileLogName: 'midway-process-agent.log', lazyLoad: true } },
+          },
+        },
       },
-    },
-  ],
+    ];
+  },
 })
 export class ProcessAgentConfiguration {
   /** @internal */

@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
-import { goAsync, goDirect } from './decorator/direct';
+import { goDirect, joins } from './decorator/direct';
 import { isDecorated, readableName, returnsPlainValue } from './decorator/registry';
 import { createEngine } from './engine';
 import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation, Monitored } from './engine/engine';
@@ -59,6 +59,8 @@ export class Membership implements EngineHost {
   readonly checks: OwnChecks;
   readonly metrics: GroupMetrics;
   phase: 'new' | 'starting' | 'live' | 'closed' = 'new';
+  /** The application's own start-up has finished. */
+  isReady = false;
   /** Settles when the start has succeeded or failed. */
   started: Promise<void> | undefined;
   config: ResolvedConfig | undefined;
@@ -141,7 +143,8 @@ export class Membership implements EngineHost {
   markReady(): void {
     if (this.phase === 'live') {
       this.#engine?.markReady();
-      goDirect(this.targets.names.methods());
+      this.isReady = true;
+      goDirect();
     }
   }
 
@@ -225,6 +228,7 @@ export class Membership implements EngineHost {
 
   async #start(): Promise<void> {
     try {
+      joins();
       const hasPrometheus = hasNamespace(this.container, PROMETHEUS);
       // Its users have them on their dashboards.
       this.config = resolveConfig(configurationOf(this.container), hasPrometheus ? 'max' : 'drop');
@@ -281,7 +285,7 @@ export class Membership implements EngineHost {
       state.memberships.splice(index, 1);
     }
     state.hasClosed ||= lived;
-    goAsync(this.targets.names?.methods() ?? []);
+    goDirect();
     this.targets.clear();
     this.topics.clear();
     this.#beStrict('off');

@@ -2,6 +2,7 @@
  * What is true once per process (and thread), however often the package is loaded: which applications live here.
  * It hangs on a registered symbol, so that a second copy of the package finds it instead of starting a second truth.
  */
+import type { DecoratedMethod } from './decorator/registry';
 import type { Membership } from './membership';
 import type { ApplicationContext } from './midway';
 
@@ -24,6 +25,11 @@ interface SharedState {
   hasClosed: boolean;
   /** How many of the applications look at their local calls, for `strictCopy` or for `transfer()`. */
   watching: number;
+  /** How often Midway has loaded the component for an application, and how many of these had been when one joined last. */
+  loads: number;
+  joined: number;
+  /** Methods whose async function was replaced (decorator/direct.ts), or has to be put back. */
+  readonly direct: Set<DecoratedMethod>;
   /** Called when an application joins or leaves. */
   readonly listeners: Set<() => void>;
 }
@@ -40,6 +46,9 @@ function shareState(): SharedState {
     byContainer: new WeakMap(),
     hasClosed: false,
     watching: 0,
+    loads: 0,
+    joined: 0,
+    direct: new Set(),
     listeners: new Set(),
   };
   const first = shared[KEY];

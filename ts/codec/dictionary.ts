@@ -50,6 +50,8 @@ function isSame(known: Uint8Array, bytes: Buffer, start: number, length: number)
 
 /** The bytes of a text by which it is found; `undefined` when it is not Latin-1. */
 export function latin1Of(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, 'latin1');
+  // With memory of its own: it is kept.
+  const bytes = Buffer.alloc(text.length);
+  bytes.write(text, 'latin1');
   return bytes.toString('latin1') === text ? bytes : undefined;
 }

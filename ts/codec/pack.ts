@@ -1,4 +1,4 @@
-/** Writes packed values (packed.ts). Each property is read once, so that what was checked is what is sent. */
+/** Writes packed values (packed.ts). Each property is read once here, so that what was checked is what is sent. */
 
 import { latin1Of } from './dictionary';
 import { LARGEST_PACKED, LONGEST, MAX_DEPTH, Tag } from './packed';
@@ -27,13 +27,17 @@ let busy = false;
 const met: (object | undefined)[] = new Array(FEW).fill(undefined);
 let count = 0;
 
+/** A value is being packed: a getter of its that makes a call must not write where this one does. */
+export function isPacking(): boolean {
+  return busy;
+}
+
 /**
  * Packs a value into `into`, which has to have `LARGEST_PACKED` bytes left, from `from` on. Returns where it ends, or 0
  * when it can't be packed. `isList`: it is a list of arguments, made by the call, of which only the elements count.
  */
 export function pack(value: unknown, isList: boolean, into: Buffer, from: number): number {
   if (busy) {
-    // A getter that is read right now makes a call itself.
     return 0;
   }
   busy = true;
@@ -91,7 +95,7 @@ function packOne(value: unknown, depth: number, at: number): number {
   if (!Array.isArray(value)) {
     return packObject(value as Record<string, unknown>, depth, at);
   }
-  return isPlainArray(value) ? packElements(value, depth, at) : NOWHERE;
+  return value.length <= LONGEST && isPlainArray(value) ? packElements(value, depth, at) : NOWHERE;
 }
 
 function packNumber(value: number, at: number): number {
@@ -235,6 +239,9 @@ function shapeOf(keys: string[]): Uint8Array {
   if (length === 0) {
     return NOTHING;
   }
+  if (length > LONGEST) {
+    return TOO_LONG;
+  }
   const place = (length * 31 + keys[0].length * 7 + keys[length - 1].length) % RECENT;
   const recent = recentShapes[place];
   if (recent !== undefined && recent.keys.length === length) {
@@ -247,7 +254,9 @@ function shapeOf(keys: string[]): Uint8Array {
     }
   }
   const shape = findShape(keys);
-  recentShapes[place] = shape;
+  if (shape.bytes !== TOO_LONG) {
+    recentShapes[place] = shape;
+  }
   return shape.bytes;
 }
 

@@ -25,7 +25,7 @@ export interface DecoratedMethod {
   readonly forms?: Forms;
 }
 
-/** Both do the same. */
+/** Both do the same; which one stands there has the look of the method. */
 export interface Forms {
   /** An async function, as the method is one. */
   readonly asynchronous: AnyMethod;

@@ -4,7 +4,7 @@ import { callPrimary, runHere, runsHere } from '../route';
 import { state } from '../state';
 import { iterable, streamOf } from '../stream';
 import { type AnyMethod, type DecoratedMethod, readableName, registerMethod } from './registry';
-import { checkFactory, checkMethod, copyLook, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
+import { checkFactory, checkMethod, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
 
 /** What `@RunInPrimary()` is, to the compiler. */
 export interface PrimaryMethodDecorator {
@@ -42,7 +42,7 @@ export function RunInPrimary(options: RunInPrimaryOptions = {}): PrimaryMethodDe
     const method: Mutable<DecoratedMethod> = { kind: 'primary', owner, key: name, original, options: { ...options } };
     const wrapper = wrapperOf(method);
     if (isAsync(original) && !isAsyncGenerator(original)) {
-      method.forms = { asynchronous: wrapper, direct: copyLook(original, directOf(method, wrapper)) };
+      method.forms = { asynchronous: wrapper, direct: directOf(method, wrapper) };
     }
     registerMethod(method);
     replace(decorated, wrapper);

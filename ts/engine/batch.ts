@@ -6,8 +6,8 @@ import { Packed } from './chunks';
 export const BATCH_COUNT = 32;
 /** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
 export const BATCH_SIZE = 512 * 1024;
-/** Packed ones that do not lie together are put together here. No frame of them is larger than what reads it likes. */
-const TOGETHER = 64 * 1024;
+/** No batch of packed ones is larger: it is read into memory of this size. */
+export const LARGEST_BATCH = 64 * 1024;
 
 /** The lane. Both return the frame's number, and 0 or less when it was not sent. */
 export interface Sender {
@@ -15,7 +15,9 @@ export interface Sender {
   sendPacked(bytes: Buffer, from: number, to: number): number;
 }
 
+/** Where packed ones are put together that do not lie so, and the batch that does it now. */
 let together: Buffer | undefined;
+let user: Batch<unknown> | undefined;
 
 /** Keeps the order of what is added. */
 export class Batch<T> {
@@ -55,7 +57,7 @@ export class Batch<T> {
       return;
     }
     const size = this.#to - this.#from;
-    if (this.#size > 0 || size + to - from > TOGETHER) {
+    if (this.#size > 0 || size + to - from > LARGEST_BATCH || (user && user !== this)) {
       this.flush();
     }
     if (!this.#bytes) {
@@ -64,7 +66,8 @@ export class Batch<T> {
       this.#to = to;
       return;
     }
-    together ??= Buffer.allocUnsafeSlow(TOGETHER);
+    together ??= Buffer.allocUnsafeSlow(LARGEST_BATCH);
+    user = this as Batch<unknown>;
     if (this.#bytes !== together) {
       this.#bytes.copy(together, 0, this.#from, this.#to);
       this.#bytes = together;
@@ -86,6 +89,7 @@ export class Batch<T> {
     this.#members = [];
     this.#size = 0;
     this.#bytes = undefined;
+    user = user === this ? undefined : user;
     this.#from = 0;
     this.#to = 0;
     for (const member of members) {

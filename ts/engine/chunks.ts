@@ -2,6 +2,8 @@
 import { LARGEST_PACKED } from '../codec/packed';
 
 const SIZE = 32 * 1024;
+/** One call that waits long keeps the whole of a chunk. When so many are needed, others have to do without: 8 MiB. */
+const MOST = 256;
 /** A packed value and what stands before it: a name, and some numbers. */
 const LARGEST_ENTRY = LARGEST_PACKED + 256;
 /** So many are kept that nobody needs right now. */
@@ -33,13 +35,21 @@ export class Packed {
 export class Chunks {
   #current = new Chunk();
   readonly #spare: Chunk[] = [];
+  /** How many there are, spare ones included. */
+  #count = 1;
 
-  /** A chunk with room for one more entry. */
-  open(): Chunk {
-    if (this.#current.used + LARGEST_ENTRY > SIZE) {
-      this.#current = this.#spare.pop() ?? new Chunk();
+  /** A chunk with room for one more entry; `undefined` when all that there may be are needed. */
+  open(): Chunk | undefined {
+    if (this.#current.used + LARGEST_ENTRY <= SIZE) {
+      return this.#current;
     }
-    return this.#current;
+    let next = this.#spare.pop();
+    if (!next && this.#count < MOST) {
+      next = new Chunk();
+      this.#count++;
+    }
+    this.#current = next ?? this.#current;
+    return next;
   }
 
   /** The entry from `from` to `to` is needed. */
@@ -58,8 +68,13 @@ export class Chunks {
     packed.chunk = undefined;
     if (--chunk.needed === 0) {
       chunk.used = 0;
-      if (chunk !== this.#current && this.#spare.length < SPARE) {
+      if (chunk === this.#current) {
+        return;
+      }
+      if (this.#spare.length < SPARE) {
         this.#spare.push(chunk);
+      } else {
+        this.#count--;
       }
     }
   }

@@ -2,6 +2,7 @@
 import type { Encoded } from '../codec';
 import type { Member } from '../interface';
 import { FrameKind, type NativeAgent } from '../native';
+import { LARGEST_BATCH } from './batch';
 import { discard } from './discard';
 import type { IncomingCalls, IncomingLane } from './incoming';
 import type { Notice } from './notice';
@@ -11,8 +12,6 @@ import { CallBatch, type Calls, malformed } from './wire';
 
 /** The protocol's version since which members read packed values. */
 const PACKED = 3;
-/** Room for any batch of packed values. */
-const INBOX = 64 * 1024;
 
 export class Lanes {
   readonly #members = new Map<number, IncomingLane>();
@@ -29,7 +28,7 @@ export class Lanes {
   ) {}
 
   static newInbox(): Buffer {
-    return Buffer.alloc(INBOX);
+    return Buffer.alloc(LARGEST_BATCH);
   }
 
   get hasPrimary(): boolean {

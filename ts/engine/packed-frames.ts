@@ -12,7 +12,7 @@
  */
 
 import { Dictionary, latin1Of } from '../codec/dictionary';
-import { pack } from '../codec/pack';
+import { isPacking, pack } from '../codec/pack';
 import { unpack } from '../codec/unpack';
 import type { Chunk, Chunks, Packed } from './chunks';
 import type { Carrier } from './engine';
@@ -35,10 +35,10 @@ const names = new Dictionary<string>(name => name);
 /** A call as an entry that has no number yet; `undefined` when it has to go another way. */
 export function packCall(chunks: Chunks, name: string, args: unknown[], carrier?: Carrier): Packed | undefined {
   const known = bytesOf(name);
-  if (known === undefined) {
+  const chunk = known && !isPacking() ? chunks.open() : undefined;
+  if (!known || !chunk) {
     return undefined;
   }
-  const chunk = chunks.open();
   const { bytes, used } = chunk;
   const { length } = known;
   let at = used + HEAD;
@@ -46,7 +46,12 @@ export function packCall(chunks: Chunks, name: string, args: unknown[], carrier?
   for (let i = 0; i < length; i++) {
     bytes[at++] = known[i];
   }
-  return keep(chunks, chunk, used, pack(carrier === undefined ? args : [carrier, args], true, bytes, at));
+  if (carrier === undefined) {
+    return keep(chunks, chunk, used, pack(args, true, bytes, at));
+  }
+  // What is not a text, JSON leaves out.
+  const to = isCarrier(carrier) ? pack([carrier, args], true, bytes, at) : 0;
+  return keep(chunks, chunk, used, to);
 }
 
 /** Gives a packed call its number. */
@@ -63,7 +68,10 @@ export function argsOf({ bytes, from, to }: Packed): unknown[] {
 
 /** A reply as an entry; `undefined` when it has to go another way. */
 export function packReply(chunks: Chunks, id: number, status: number, value: unknown): Packed | undefined {
-  const chunk = chunks.open();
+  const chunk = isPacking() ? undefined : chunks.open();
+  if (!chunk) {
+    return undefined;
+  }
   const { bytes, used } = chunk;
   writeId(bytes, used + ID, id);
   bytes[used + HEAD] = status;
@@ -97,7 +105,7 @@ function bytesOf(name: string): Buffer | undefined {
   if (name !== lastName) {
     let known = nameBytes.get(name);
     if (known === undefined && !nameBytes.has(name)) {
-      known = name.length <= LONGEST_NAME ? latin1Of(name) : undefined;
+      known = name.length > 0 && name.length <= LONGEST_NAME ? latin1Of(name) : undefined;
       if (nameBytes.size < MOST_NAMES) {
         nameBytes.set(name, known);
       }
@@ -124,7 +132,7 @@ function endOf(bytes: Buffer, at: number): number {
   return at + ID + (bytes[at] | (bytes[at + 1] << 8));
 }
 
-/** How many entries there are before `end`; throws when they are none. `least`: how long the shortest one is. */
+/** How many entries there are before `end`; throws when they are none. */
 function count(bytes: Buffer, end: number, what: string): number {
   let entries = 0;
   let at = 0;
@@ -147,7 +155,7 @@ export class PackedCalls implements Calls {
   #bytes: Buffer;
   #at = 0;
 
-  /** `end`: how many of the bytes are the frame. Throws when they are none. */
+  /** `length`: how many of the bytes are the frame. `isShared`: the next one is read there. Throws when they are none. */
   constructor(
     bytes: Buffer,
     readonly length: number,

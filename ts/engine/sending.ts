@@ -132,7 +132,7 @@ export class SendingCalls {
       }
     });
     for (const call of this.#waiting.take()) {
-      if (call.args instanceof Packed && !lane.packs) {
+      if (call.args instanceof Packed && !(lane.packs && call.size <= lane.maxPayload)) {
         this.#unpack(call);
       }
       // The size is known by this process's limit, up to which it is but an estimate.
@@ -158,7 +158,7 @@ export class SendingCalls {
     }
   }
 
-  /** The primary is of an older release: what was packed becomes text. */
+  /** The primary is of an older release, or takes so little that text may fit: what was packed becomes text. */
   #unpack(call: Call): void {
     const packed = call.args as Packed;
     const args = argsOf(packed);
