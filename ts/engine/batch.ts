@@ -1,6 +1,6 @@
 /** Calls or replies that go together: texts are joined, packed ones lie one behind the other, and bytes go alone. */
 import type { Encoded } from '../codec';
-import { Packed } from './chunks';
+import type { Packed } from './chunks';
 
 /** So many calls or replies go at once: the other end works on them while the next ones are made. */
 export const BATCH_COUNT = 32;
@@ -34,11 +34,8 @@ export class Batch<T> {
     private readonly sent: (member: T, frame: number) => void,
   ) {}
 
-  add(member: T, payload: Encoded | Packed): void {
-    if (payload instanceof Packed) {
-      this.#addPacked(payload);
-      this.#members.push(member);
-    } else if (typeof payload === 'string') {
+  add(member: T, payload: Encoded): void {
+    if (typeof payload === 'string') {
       if (this.#bytes || (this.#size > 0 && this.#size + payload.length > BATCH_SIZE)) {
         this.flush();
       }
@@ -51,7 +48,12 @@ export class Batch<T> {
     }
   }
 
-  #addPacked({ bytes, from, to }: Packed): void {
+  addPacked(member: T, { bytes, from, to }: Packed): void {
+    this.#put(bytes, from, to);
+    this.#members.push(member);
+  }
+
+  #put(bytes: Buffer, from: number, to: number): void {
     if (this.#bytes === bytes && this.#to === from) {
       this.#to = to;
       return;

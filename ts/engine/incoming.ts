@@ -398,6 +398,8 @@ export class IncomingCalls {
         if (lost?.has(numberOf(reply))) {
           this.#withhold(lane, reply, lost);
           this.#release(reply);
+        } else if (reply instanceof Packed) {
+          batch.addPacked(reply, reply);
         } else {
           batch.add(reply, reply);
         }

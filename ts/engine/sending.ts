@@ -1,6 +1,6 @@
 /** Calls on their way to the lane: those of one turn go together, and what can't be sent now waits. */
 import { setImmediate } from 'node:timers';
-import { encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
 import { BATCH_COUNT, Batch, type Sender } from './batch';
 import type { Call } from './call';
 import { Packed } from './chunks';
@@ -132,22 +132,12 @@ export class SendingCalls {
       }
     });
     for (const call of this.#waiting.take()) {
-      if (call.args instanceof Packed && !(lane.packs && call.size <= lane.maxPayload)) {
-        this.#unpack(call);
-      }
-      // The size is known by this process's limit, up to which it is but an estimate.
       const { args } = call;
-      const size = call.size > lane.maxPayload && !(args instanceof Packed) ? sizeOf(args, lane.maxPayload) : call.size;
-      if (size > lane.maxPayload) {
-        this.pending.release(call);
-        call.fail(tooLarge(call.name, 'arguments', size, lane.maxPayload, call.outcome));
-      } else if (args instanceof Packed) {
+      if (args instanceof Packed && lane.packs && call.size <= lane.maxPayload) {
         setId(args, call.id);
-        batch.add(call, args);
-      } else if (typeof args === 'string') {
-        batch.add(call, callText(call.id, this.#nameText(call), args));
+        batch.addPacked(call, args);
       } else {
-        batch.add(call, callBytes(call.id, call.name, args, carrierText(call.carrier)));
+        this.#addUnpacked(batch, call, lane);
       }
     }
     batch.flush();
@@ -158,15 +148,30 @@ export class SendingCalls {
     }
   }
 
+  #addUnpacked(batch: Batch<Call>, call: Call, { maxPayload }: OutgoingLane): void {
+    const args = call.args instanceof Packed ? this.#unpack(call, call.args) : call.args;
+    // The size is known by this process's limit, up to which it is but an estimate.
+    const size = call.size > maxPayload ? sizeOf(args, maxPayload) : call.size;
+    if (size > maxPayload) {
+      this.pending.release(call);
+      call.fail(tooLarge(call.name, 'arguments', size, maxPayload, call.outcome));
+    } else if (typeof args === 'string') {
+      batch.add(call, callText(call.id, this.#nameText(call), args));
+    } else {
+      batch.add(call, callBytes(call.id, call.name, args, carrierText(call.carrier)));
+    }
+  }
+
   /** The primary is of an older release, or takes so little that text may fit: what was packed becomes text. */
-  #unpack(call: Call): void {
-    const packed = call.args as Packed;
+  #unpack(call: Call, packed: Packed): Encoded {
     const args = argsOf(packed);
     const text = encodeAsText(args);
     call.room = text === undefined ? roomOfCall(call.name, carrierText(call.carrier)) : 0;
-    call.args = text ?? encodeAsBytes(args, 'args', call.room);
-    call.size = sizeOf(call.args, Number.POSITIVE_INFINITY) - call.room;
+    const encoded = text ?? encodeAsBytes(args, 'args', call.room);
+    call.size = sizeOf(encoded, Number.POSITIVE_INFINITY) - call.room;
+    call.args = encoded;
     this.pending.forget(packed);
+    return encoded;
   }
 
   #nameText({ name, carrier }: Call): string {
