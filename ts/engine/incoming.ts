@@ -4,26 +4,15 @@ import { LARGEST_PACKED } from '../codec/packed';
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
 import { WhenIdle } from '../when-idle';
-import { BATCH_COUNT, BATCH_SIZE, Batch } from './batch';
-import { Chunks, Packed } from './chunks';
+import type { Packed } from './chunks';
 import type { Carrier, EngineHost } from './engine';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT, type ValueStatus } from './outcome';
-import { idOf, packReply, statusOf } from './packed-frames';
+import { Replies, type Reply } from './replies';
 import { Running } from './running';
 import { isAsyncIterable, StreamWriter } from './stream-writer';
 import { TrackedCalls } from './tracked';
 import { Turns, type Work } from './turns';
-import {
-  type CallSink,
-  type Calls,
-  idOfReply,
-  REPLY_HEAD,
-  replyOf,
-  replyText,
-  Status,
-  statusOfReply,
-  Verb,
-} from './wire';
+import { type CallSink, type Calls, REPLY_HEAD, replyOf, replyText, Status, Verb } from './wire';
 
 /** The lane of one member, as its primary sees it. */
 export interface IncomingLane {
@@ -40,9 +29,6 @@ export interface IncomingLane {
   /** Nothing more is to be read of it for now, or again. */
   hold(held: boolean): void;
 }
-
-/** What goes to a caller. */
-type Reply = Encoded | Packed;
 
 /** What is done with what a frame has in it. */
 interface Taker {
@@ -98,10 +84,6 @@ class Accepted implements Work, CallSink {
 const MOST_WAITING = 4;
 
 const ITEM: ValueStatus = { value: Status.Item, undefined: Status.UndefinedItem };
-/** What is only a part of a stream: a last reply follows. */
-const PARTS = new Set<number>([Status.Stream, Status.Item, Status.UndefinedItem]);
-/** A reply of this many characters is sent also to a member that does not read: the news that it is lost takes as much. */
-const SMALL = 1024;
 const END: ValueStatus = { value: Status.End, undefined: Status.UndefinedEnd };
 
 export class IncomingCalls {
@@ -112,17 +94,10 @@ export class IncomingCalls {
   /** Nothing is accepted before this process has taken over. */
   #refusing = true;
   readonly #idle = new WhenIdle(() => this.#running > 0);
-  /** Replies of this turn, and what they take. */
-  #unsent = 0;
-  #replies = new Map<IncomingLane, Reply[]>();
-  readonly #chunks = new Chunks();
-  /** The lane of the last of them, and its: mostly the next one's. */
-  #lastLane: IncomingLane | undefined;
-  #ofLastLane: Reply[] = [];
   readonly #tracked = new TrackedCalls();
+  readonly #replies = new Replies((lane, id, error) => this.#tracked.get(lane, id)?.stream?.fail(error));
   /** Lanes that have ended, as long as something still runs for them. */
   readonly #gone = new WeakSet<IncomingLane>();
-  #flushing = false;
   readonly #turns = new Turns<IncomingLane, Accepted>();
   /** Lanes that are not read, because too much of theirs waits. */
   readonly #unread = new Set<IncomingLane>();
@@ -162,7 +137,7 @@ export class IncomingCalls {
 
   /** None of them runs, and who makes them hears it at once: there may be no later turn. */
   #answerAll({ lane, batch }: Accepted, full: boolean): void {
-    const notAccepted = (id: number) => this.#reply(lane, replyText(id, Status.NotAccepted, 'null'));
+    const notAccepted = (id: number) => this.#replies.add(lane, replyText(id, Status.NotAccepted, 'null'));
     const tooMuch = (id: number, name: string) =>
       this.#answer(lane, id, encodeThrown(this.#tooMuch(name), lane.maxPayload, REPLY_HEAD));
     const sink: CallSink = {
@@ -178,6 +153,11 @@ export class IncomingCalls {
     this.#refusing = true;
     await this.#idle.wait(timeout);
     this.flush();
+  }
+
+  /** Sends the replies that wait for the end of this turn. */
+  flush(): void {
+    this.#replies.flush();
   }
 
   /** This process is primary: calls are accepted. */
@@ -196,11 +176,7 @@ export class IncomingCalls {
   /** The lane has ended: nobody waits for what runs for it. */
   forget(lane: IncomingLane): void {
     this.#gone.add(lane);
-    for (const reply of this.#replies.get(lane) ?? []) {
-      this.#release(reply);
-    }
-    this.#replies.delete(lane);
-    this.#lastLane = undefined;
+    this.#replies.forget(lane);
     this.#unread.delete(lane);
     for (const frame of this.#turns.withdraw(lane)) {
       this.#drop(frame);
@@ -249,7 +225,7 @@ export class IncomingCalls {
   }
 
   #pack(lane: IncomingLane, id: number, status: number, value: unknown): Packed | undefined {
-    return lane.packs && this.#limit(lane) >= LARGEST_PACKED ? packReply(this.#chunks, id, status, value) : undefined;
+    return lane.packs && this.#limit(lane) >= LARGEST_PACKED ? this.#replies.pack(id, status, value) : undefined;
   }
 
   #stream(
@@ -268,7 +244,7 @@ export class IncomingCalls {
         item: value => {
           const packed = this.#pack(lane, id, Status.Item, value);
           if (packed) {
-            this.#reply(lane, packed);
+            this.#replies.add(lane, packed);
             return packed.length;
           }
           const outcome = encodeValue(name, value, limit, ITEM, REPLY_HEAD);
@@ -319,7 +295,7 @@ export class IncomingCalls {
 
   #end(frame: Accepted, id: number, reply: Reply): void {
     this.#tracked.delete(frame.lane, id);
-    this.#reply(frame.lane, reply);
+    this.#replies.add(frame.lane, reply);
     this.#countDown(frame, 1);
   }
 
@@ -340,108 +316,7 @@ export class IncomingCalls {
   }
 
   #answer(lane: IncomingLane, id: number, { status, value }: EncodedOutcome): void {
-    this.#reply(lane, replyOf(id, status, value));
-  }
-
-  /** Replies of one turn go together, one batch a lane. */
-  #reply(lane: IncomingLane, reply: Reply): void {
-    const waiting = this.#lastLane === lane ? this.#ofLastLane : this.#repliesOf(lane);
-    waiting.push(reply);
-    this.#unsent += reply.length;
-    if (this.#unsent > BATCH_SIZE || waiting.length >= BATCH_COUNT) {
-      // A turn may make any number of replies: they must not all be held until its end, and whoever waits for them is to
-      // go on with some while this process makes the others.
-      this.flush();
-    } else if (!this.#flushing) {
-      this.#flushing = true;
-      queueMicrotask(() => {
-        this.#flushing = false;
-        this.flush();
-      });
-    }
-  }
-
-  #repliesOf(lane: IncomingLane): Reply[] {
-    let replies = this.#replies.get(lane);
-    if (!replies) {
-      replies = [];
-      this.#replies.set(lane, replies);
-    }
-    this.#lastLane = lane;
-    this.#ofLastLane = replies;
-    return replies;
-  }
-
-  /** Sends the replies that wait for the end of this turn. */
-  flush(): void {
-    // What is said because a reply can't be sent waits for the next flush.
-    const all = this.#replies;
-    // Not cleared: what a cleared Map had keeps what it has then, for as long as the garbage collector takes it to be old.
-    this.#replies = new Map();
-    this.#lastLane = undefined;
-    this.#ofLastLane = [];
-    this.#unsent = 0;
-    for (const [lane, replies] of all) {
-      let lost: Set<number> | undefined;
-      const bounded = {
-        send: (payload: Encoded) => lane.send(payload, true),
-        sendPacked: (bytes: Buffer, from: number, to: number) => lane.sendPacked(bytes, from, to, true),
-      };
-      const batch = new Batch<Reply>(bounded, (reply, frame) => {
-        if (frame < 0) {
-          lost ??= new Set();
-          this.#withhold(lane, reply, lost);
-        }
-        this.#release(reply);
-      });
-      for (const reply of replies) {
-        if (lost?.has(numberOf(reply))) {
-          this.#withhold(lane, reply, lost);
-          this.#release(reply);
-        } else if (reply instanceof Packed) {
-          batch.addPacked(reply, reply);
-        } else {
-          batch.add(reply, reply);
-        }
-      }
-      batch.flush();
-    }
-  }
-
-  /**
-   * The member does not read: it gets the news that a reply is lost instead of the reply. One for each call, because its
-   * number is another call's after that. `lost` has the calls a part of whose stream was lost before.
-   */
-  #withhold(lane: IncomingLane, reply: Reply, lost: Set<number>): void {
-    const id = numberOf(reply);
-    const isPart = PARTS.has(reply instanceof Packed ? statusOf(reply) : statusOfReply(reply));
-    if (!isPart && !lost.has(id) && reply.length <= SMALL) {
-      if (reply instanceof Packed) {
-        lane.sendPacked(reply.bytes, reply.from, reply.to, false);
-      } else {
-        lane.send(typeof reply === 'string' ? `[${reply}]` : reply, false);
-      }
-      return;
-    }
-    const message =
-      `The reply was dropped: this process, pid ${lane.member.pid}, does not read its replies, and too many bytes ` +
-      'of them wait in the primary (processAgent.maxPendingBytes).';
-    const error = new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', message, { outcome: 'executed' });
-    if (isPart) {
-      lost.add(id);
-      // If it has ended already, its last reply is behind this one.
-      this.#tracked.get(lane, id)?.stream?.fail(error);
-      return;
-    }
-    const { value } = encodeThrown(error, lane.maxPayload, REPLY_HEAD);
-    const news = replyOf(id, Status.Thrown, value);
-    lane.send(typeof news === 'string' ? `[${news}]` : news, false);
-  }
-
-  #release(reply: Reply): void {
-    if (reply instanceof Packed) {
-      this.#chunks.release(reply);
-    }
+    this.#replies.add(lane, replyOf(id, status, value));
   }
 
   #limit(lane: IncomingLane): number {
@@ -456,11 +331,6 @@ export class IncomingCalls {
       { outcome: 'not-sent' },
     );
   }
-}
-
-/** The number of the call that it belongs to. */
-function numberOf(reply: Reply): number {
-  return reply instanceof Packed ? idOf(reply) : idOfReply(reply);
 }
 
 function unreadable(name: string, cause: unknown, { maxPayload }: IncomingLane): EncodedOutcome {
