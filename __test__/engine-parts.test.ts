@@ -320,57 +320,61 @@ test('calls that replies cause go before anything else is done, others when the 
   outgoing.close();
 });
 
-test.each([true, false])(
-  'calls of one turn go together, and so do their replies, but not all; packed: %j',
-  async packs => {
-    // However slow the machine is: no turn is cut short.
-    jest.spyOn(performance, 'now').mockReturnValue(0);
-    const limits = { maxPayload: 100_000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
-    const outgoing = outgoingWith(limits);
-    const incoming = new IncomingCalls(
-      hostOf((_, args) => args[0]),
-      limits,
-    );
-    incoming.accept();
-    const member = new FakeLane(packs);
-    const frames: (string | Buffer)[] = [];
-    const replies: (string | Buffer)[] = [];
-    const into = (list: (string | Buffer)[]) => ({
-      send: (payload: string | Buffer) => list.push(payload),
-      sendPacked: (bytes: Buffer, from: number, to: number) => list.push(Buffer.from(bytes.subarray(from, to))),
-    });
-    Object.assign(member, into(replies));
-    outgoing.open({ ...lane, packs, maxPayload: 100_000, ...into(frames) });
-    const results = Array.from({ length: 70 }, (_, i) => outgoing.call('echo', [i]));
-    await turn();
-    const calls: number[] = [];
-    for (const frame of frames) {
-      expect(typeof frame).toBe(packs ? 'object' : 'string');
-      const batch = typeof frame === 'string' ? new CallBatch(frame) : new PackedCalls(frame, frame.length, true);
-      calls.push(batch.calls);
-      incoming.receive(member, batch);
+test.each([
+  // The first is alone, and goes at once.
+  { packs: true, sizes: [1, 32, 32, 5], answered: [32, 32, 6] },
+  { packs: false, sizes: [1, 32, 32, 5], answered: [32, 32, 6] },
+  // So many that both ends have enough to do.
+  { packs: true, sizes: [1, 32, 32, 64, 128, 128, 128, 87], answered: [32, 32, 64, 128, 128, 128, 87, 1] },
+])('calls of one turn go together, and so do their replies, but not all: %j', async each => {
+  const { packs } = each;
+  const count = each.sizes.reduce((sum, size) => sum + size);
+  // However slow the machine is: no turn is cut short.
+  jest.spyOn(performance, 'now').mockReturnValue(0);
+  const limits = { maxPayload: 100_000, maxPending: 1000, maxPendingBytes: 100_000, readyTimeout: 5000 };
+  const outgoing = outgoingWith(limits);
+  const incoming = new IncomingCalls(
+    hostOf((_, args) => args[0]),
+    limits,
+  );
+  incoming.accept();
+  const member = new FakeLane(packs);
+  const frames: (string | Buffer)[] = [];
+  const replies: (string | Buffer)[] = [];
+  const into = (list: (string | Buffer)[]) => ({
+    send: (payload: string | Buffer) => list.push(payload),
+    sendPacked: (bytes: Buffer, from: number, to: number) => list.push(Buffer.from(bytes.subarray(from, to))),
+  });
+  Object.assign(member, into(replies));
+  outgoing.open({ ...lane, packs, maxPayload: 100_000, ...into(frames) });
+  const results = Array.from({ length: count }, (_, i) => outgoing.call('echo', [i]));
+  await turn();
+  const calls: number[] = [];
+  for (const frame of frames) {
+    expect(typeof frame).toBe(packs ? 'object' : 'string');
+    const batch = typeof frame === 'string' ? new CallBatch(frame) : new PackedCalls(frame, frame.length, true);
+    calls.push(batch.calls);
+    incoming.receive(member, batch);
+  }
+  await turn();
+  expect(calls).toEqual(each.sizes);
+  const answered: number[] = [];
+  for (const frame of replies) {
+    expect(typeof frame).toBe(packs ? 'object' : 'string');
+    let replied = 0;
+    const sink = { take: () => replied++, refuse: () => {} };
+    if (typeof frame === 'string') {
+      readReplies(frame, sink);
+      outgoing.receive(1, frame);
+    } else {
+      readPackedReplies(frame, frame.length, sink);
+      outgoing.receivePacked(1, frame, frame.length);
     }
-    await turn();
-    // The first is alone, and goes at once.
-    expect(calls).toEqual([1, 32, 32, 5]);
-    const answered: number[] = [];
-    for (const frame of replies) {
-      expect(typeof frame).toBe(packs ? 'object' : 'string');
-      let count = 0;
-      const sink = { take: () => count++, refuse: () => {} };
-      if (typeof frame === 'string') {
-        readReplies(frame, sink);
-        outgoing.receive(1, frame);
-      } else {
-        readPackedReplies(frame, frame.length, sink);
-        outgoing.receivePacked(1, frame, frame.length);
-      }
-      answered.push(count);
-    }
-    expect(answered).toEqual([32, 32, 6]);
-    expect(await Promise.all(results)).toEqual(Array.from({ length: 70 }, (_, i) => i));
-  },
-);
+    answered.push(replied);
+  }
+  expect(answered).toEqual(each.answered);
+  expect(await Promise.all(results)).toEqual(Array.from({ length: count }, (_, i) => i));
+});
 
 describe('packed calls', () => {
   const limits = { maxPayload: 100_000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };

@@ -3,7 +3,15 @@ import type { Encoded } from '../codec';
 import type { Packed } from './chunks';
 
 /** So many calls or replies go at once: the other end works on them while the next ones are made. */
-export const BATCH_COUNT = 32;
+const LEAST = 32;
+/** So many where hundreds are under way, and both ends have enough to do: each frame costs both of them. */
+const MOST = 128;
+
+/** How many go together where that would be right for `count`. */
+export function batchOf(count: number): number {
+  return Math.min(MOST, Math.max(LEAST, count));
+}
+
 /** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
 export const BATCH_SIZE = 512 * 1024;
 /** No batch of packed ones is larger: it is read into memory of this size. */

@@ -295,7 +295,7 @@ export class IncomingCalls {
 
   #end(frame: Accepted, id: number, reply: Reply): void {
     this.#tracked.delete(frame.lane, id);
-    this.#replies.add(frame.lane, reply);
+    this.#replies.add(frame.lane, reply, frame.batch.calls);
     this.#countDown(frame, 1);
   }
 

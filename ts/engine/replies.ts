@@ -1,7 +1,7 @@
 /** Replies on their way to callers: those of one turn go together, one batch a lane. */
 import type { Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
-import { BATCH_COUNT, BATCH_SIZE, Batch } from './batch';
+import { BATCH_SIZE, Batch, batchOf } from './batch';
 import { Chunks, Packed } from './chunks';
 import type { IncomingLane } from './incoming';
 import { encodeThrown } from './outcome';
@@ -35,11 +35,12 @@ export class Replies {
     return packReply(this.#chunks, id, status, value);
   }
 
-  add(lane: IncomingLane, reply: Reply): void {
+  /** `among`: how many calls its call has come with. */
+  add(lane: IncomingLane, reply: Reply, among = 1): void {
     const waiting = this.#lastLane === lane ? this.#ofLastLane : this.#of(lane);
     waiting.push(reply);
     this.#size += reply.length;
-    if (this.#size > BATCH_SIZE || waiting.length >= BATCH_COUNT) {
+    if (this.#size > BATCH_SIZE || waiting.length >= batchOf(among)) {
       // A turn may make any number of replies: they must not all be held until its end, and whoever waits for them is to
       // go on with some while this process makes the others.
       this.flush();

@@ -1,7 +1,7 @@
 /** Calls on their way to the lane: those of one turn go together, and what can't be sent now waits. */
 import { setImmediate } from 'node:timers';
 import { type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
-import { BATCH_COUNT, Batch, type Sender } from './batch';
+import { Batch, batchOf, type Sender } from './batch';
 import type { Call } from './call';
 import { Packed } from './chunks';
 import { tooLarge } from './outcome';
@@ -86,14 +86,14 @@ export class SendingCalls {
   /**
    * A call that is alone goes at once. While others are unanswered, those that one turn makes go together: each frame
    * costs both ends a system call and a turn, and a frame that is split comes back as two. Not all of them, though: the
-   * primary is to work on some while this process makes the others.
+   * primary is to work on some while this process makes the others: half of what is unanswered, as long as that is enough.
    *
    * A turn, for calls that replies cause, is a turn of the microtask queue: a frame brings all of them. What else causes
    * calls, a request for one, comes alone, and there may be more behind it: such calls go when the event loop has looked
    * through what has come.
    */
   #schedule(): void {
-    if (this.#waiting.count >= BATCH_COUNT) {
+    if (this.#waiting.count >= batchOf(this.pending.count >> 1)) {
       this.#flush();
       return;
     }
