@@ -9,7 +9,7 @@ import type { ApplicationContext } from './midway';
 export const VERSION: string = (require('../package.json') as { version: string }).version;
 
 /** Changes with anything that copies of this package share: this state, and what hangs on prototypes and objects. */
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 const KEY = Symbol.for('@midwayjs/process-agent');
 
 interface SharedState {
