@@ -209,6 +209,17 @@ test('a call that another one has given up is not run when this process becomes 
   expect(ran).toEqual(['first']);
 });
 
+test.each([[[1, { a: 'x' }]], [[new Date(5), 'x']], [['x'.repeat(5000)]]])(
+  'a call whose arguments are %j gets them back when this process becomes primary',
+  async args => {
+    const limits = { maxPayload: 100_000, maxPending: 10, maxPendingBytes: 100_000, readyTimeout: 5000 };
+    const outgoing = outgoingWith(limits);
+    const call = outgoing.call('x', args);
+    outgoing.runHere((_, its) => its);
+    expect(await call).toEqual(args);
+  },
+);
+
 test('the size of what is sent counts, not its estimate, where the primary takes less', async () => {
   const limits = { maxPayload: 1_000_000, maxPending: 10, maxPendingBytes: 1_000_000, readyTimeout: 5000 };
   const outgoing = outgoingWith(limits);
