@@ -5,6 +5,7 @@ import { goAsync, goDirect, joins } from '../ts/decorator/direct';
 import { state } from '../ts/state';
 import { closeAll, type LightApp, startApp } from './support/light-app';
 import { election, LocalEngine } from './support/memory-engine';
+import { Watched } from './support/watched';
 
 jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
 
@@ -46,15 +47,6 @@ class Savings extends Account {
   @RunInPrimary()
   override async deposit(amount: number) {
     return await super.deposit(2 * amount);
-  }
-}
-
-@Provide()
-@Scope(ScopeEnum.Singleton)
-class Watched {
-  @RunInPrimary()
-  async run() {
-    return 'ran';
   }
 }
 

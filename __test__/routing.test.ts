@@ -5,6 +5,7 @@ import { attach, callPrimary } from '../ts/route';
 import { state } from '../ts/state';
 import { closeAll, type LightApp, startApp } from './support/light-app';
 import { calls, election, LocalEngine } from './support/memory-engine';
+import { Watched } from './support/watched';
 
 jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
 
@@ -113,15 +114,6 @@ class NamedById {
   @RunInPrimary({ name: 'ledger-total' })
   async total() {
     return 2;
-  }
-}
-
-@Provide()
-@Scope(ScopeEnum.Singleton)
-class Watched {
-  @RunInPrimary()
-  async run() {
-    return 'ran';
   }
 }
 

@@ -19,6 +19,15 @@ export function isPlainObject(value: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
+/** Whether an array has nothing but its elements. Holes may be among them; they are found by reading them. */
+export function isPlainArray(value: unknown[]): boolean {
+  return (
+    Object.getPrototypeOf(value) === Array.prototype &&
+    // What regular expressions match, for one, is an array with more than its elements.
+    Object.keys(value).length === value.length
+  );
+}
+
 /** A built-in that structured clone copies as it is, and that holds no other objects. */
 export function isLeaf(value: object): boolean {
   return (

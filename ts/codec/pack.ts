@@ -1,8 +1,8 @@
 /** Writes packed values (packed.ts). Each property is read once here, so that what was checked is what is sent. */
 
 import { latin1Of } from './dictionary';
+import { isPlainArray, isPlainObject } from './kinds';
 import { LARGEST_PACKED, LONGEST, MAX_DEPTH, Tag } from './packed';
-import { isPlainArray } from './plain-array';
 
 /** Shorter strings have their length in their tag. */
 const SHORT_TEXTS = Tag.Undefined - Tag.Short;
@@ -193,8 +193,7 @@ function packElements(value: unknown[], depth: number, start: number): number {
 }
 
 function packObject(value: Record<string, unknown>, depth: number, start: number): number {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
+  if (!isPlainObject(value)) {
     return NOWHERE;
   }
   const keys = Object.keys(value);

@@ -6,7 +6,7 @@
  * that somebody has given to all objects or arrays has a say.
  */
 
-import { isPlainArray } from './plain-array';
+import { isPlainArray, isPlainObject } from './kinds';
 
 /** Deepest nesting of text. */
 const MAX_DEPTH = 32;
@@ -83,8 +83,7 @@ function copyPlain(value: unknown, depth: number): unknown {
   if (Array.isArray(value)) {
     return isPlainArray(value) ? copyElements(value, depth) : NOT_PLAIN;
   }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
+  if (!isPlainObject(value)) {
     return NOT_PLAIN;
   }
   const copy: Record<string, unknown> = { ...value };

@@ -2,7 +2,6 @@
 import type { Encoded } from '../codec';
 import type { Member } from '../interface';
 import { FrameKind, type NativeAgent } from '../native';
-import { LARGEST_BATCH } from './batch';
 import { discard } from './discard';
 import type { IncomingCalls, IncomingLane } from './incoming';
 import type { Notice } from './notice';
@@ -26,10 +25,6 @@ export class Lanes {
     /** Where frames of packed values are read, one at a time. */
     private readonly inbox: Buffer,
   ) {}
-
-  static newInbox(): Buffer {
-    return Buffer.alloc(LARGEST_BATCH);
-  }
 
   get hasPrimary(): boolean {
     return this.#toPrimary !== undefined;

@@ -13,6 +13,7 @@ import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import { nativeAdmin } from './admin';
 import { Answers } from './answers';
+import { LARGEST_BATCH } from './batch';
 import { closedError } from './call-errors';
 import { discard } from './discard';
 import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
@@ -102,7 +103,7 @@ export class LocalEngine implements Engine {
     this.#answers = new Answers(host, config.maxPayload);
     this.#questions = new Questions(() => this.#agent, why, hold);
     const telling = new Uint8Array([1]);
-    const inbox = Lanes.newInbox();
+    const inbox = Buffer.alloc(LARGEST_BATCH);
     this.#agent = new NativeAgent(
       {
         group: decision.group,

@@ -1,6 +1,6 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { type Encoded, sizeOf } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
 import { Batch } from './batch';
@@ -13,7 +13,7 @@ import { packCall, readPackedReplies } from './packed-frames';
 import { PendingCalls, type PendingLimits } from './pending';
 import { type OutgoingLane, SendingCalls } from './sending';
 import { generatorOf, StreamReader } from './stream-reader';
-import { carrierText, type ReplySink, readReplies, roomOfCall, Status, Verb, verbText } from './wire';
+import { encodeArgs, type ReplySink, readReplies, Status, Verb, verbText } from './wire';
 
 export interface OutgoingLimits extends PendingLimits {
   maxPayload: number;
@@ -86,9 +86,7 @@ export class OutgoingCalls {
     }
     let size = encoded?.length ?? 0;
     if (encoded === undefined) {
-      encoded = encodeAsText(args);
-      room = encoded === undefined ? roomOfCall(name, carrierText(carrier)) : 0;
-      encoded ??= encodeAsBytes(args, 'args', room);
+      ({ encoded, room } = encodeArgs(name, args, carrier));
       size = sizeOf(encoded, maxPayload + room) - room;
       if (size > maxPayload) {
         throw tooLarge(name, 'arguments', size, maxPayload, 'not-sent');

@@ -1,6 +1,6 @@
 /** Calls on their way to the lane: those of one turn go together, and what can't be sent now waits. */
 import { setImmediate } from 'node:timers';
-import { type Encoded, encodeAsBytes, encodeAsText, sizeOf } from '../codec';
+import { type Encoded, sizeOf } from '../codec';
 import { Batch, batchOf, type Sender } from './batch';
 import type { Call } from './call';
 import { Packed } from './chunks';
@@ -8,7 +8,7 @@ import { tooLarge } from './outcome';
 import { argsOf, setId } from './packed-frames';
 import type { PendingCalls } from './pending';
 import { WaitingCalls } from './waiting';
-import { callBytes, callText, carrierText, nameText, roomOfCall } from './wire';
+import { callBytes, callText, carrierText, encodeArgs, nameText } from './wire';
 
 /** The lane to the primary, as long as it is open and the primary answers. */
 export interface OutgoingLane extends Sender {
@@ -26,8 +26,6 @@ export class SendingCalls {
   /** Where calls are sent. */
   #lane: OutgoingLane | undefined;
   #flushing = false;
-  #lastName: string | undefined;
-  #lastText = '';
 
   constructor(
     private readonly pending: PendingCalls,
@@ -156,7 +154,7 @@ export class SendingCalls {
       this.pending.release(call);
       call.fail(tooLarge(call.name, 'arguments', size, maxPayload, call.outcome));
     } else if (typeof args === 'string') {
-      batch.add(call, callText(call.id, this.#nameText(call), args));
+      batch.add(call, callText(call.id, nameText(call.name, carrierText(call.carrier)), args));
     } else {
       batch.add(call, callBytes(call.id, call.name, args, carrierText(call.carrier)));
     }
@@ -164,25 +162,11 @@ export class SendingCalls {
 
   /** The primary is of an older release, or takes so little that text may fit: what was packed becomes text. */
   #unpack(call: Call, packed: Packed): Encoded {
-    const args = argsOf(packed);
-    const text = encodeAsText(args);
-    call.room = text === undefined ? roomOfCall(call.name, carrierText(call.carrier)) : 0;
-    const encoded = text ?? encodeAsBytes(args, 'args', call.room);
-    call.size = sizeOf(encoded, Number.POSITIVE_INFINITY) - call.room;
+    const { encoded, room } = encodeArgs(call.name, argsOf(packed), call.carrier);
     call.args = encoded;
+    call.room = room;
+    call.size = sizeOf(encoded, Number.POSITIVE_INFINITY) - room;
     this.pending.forget(packed);
     return encoded;
-  }
-
-  #nameText({ name, carrier }: Call): string {
-    if (carrier !== undefined) {
-      return nameText(name, carrierText(carrier));
-    }
-    // Mostly it is that of the call before.
-    if (this.#lastName !== name) {
-      this.#lastName = name;
-      this.#lastText = nameText(name, undefined);
-    }
-    return this.#lastText;
   }
 }

@@ -14,7 +14,7 @@
  *
  * What arrives comes from another process: the shape is checked before anything is believed.
  */
-import { decode, type Encoded } from '../codec';
+import { decode, type Encoded, encodeAsBytes, encodeAsText } from '../codec';
 import { ProcessAgentError } from '../errors';
 import type { Carrier } from './engine';
 
@@ -90,6 +90,20 @@ export const REPLY_HEAD = 5;
 /** How many bytes the head of a call takes. */
 export function roomOfCall(name: string, carrier = ''): number {
   return CALL_HEAD + Buffer.byteLength(name) + Buffer.byteLength(carrier);
+}
+
+/** The arguments of a call, which are not packed; of bytes, `room` are left for the head. */
+export function encodeArgs(
+  name: string,
+  args: unknown[],
+  carrier: Carrier | undefined,
+): { encoded: Encoded; room: number } {
+  const text = encodeAsText(args);
+  if (text !== undefined) {
+    return { encoded: text, room: 0 };
+  }
+  const room = roomOfCall(name, carrierText(carrier));
+  return { encoded: encodeAsBytes(args, 'args', room), room };
 }
 
 /** One call as bytes: writes the head into the room before the arguments. */
