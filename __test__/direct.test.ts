@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { Aspect, type IMethodAspect, type JoinPoint, Provide, Scope, ScopeEnum } from '@midwayjs/core';
+import { Aspect, Destroy, type IMethodAspect, Init, type JoinPoint, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { RunInPrimary } from '../ts';
 import { goAsync, goDirect, joins } from '../ts/decorator/direct';
 import { state } from '../ts/state';
@@ -61,6 +61,32 @@ class Watch implements IMethodAspect {
 
 const CLASSES = [Account, Savings, Watched, Watch];
 const order: string[] = [];
+
+@Provide()
+@Scope(ScopeEnum.Request)
+class Cache {
+  loaded = false;
+
+  @Init()
+  @RunInPrimary()
+  async load() {
+    await new Promise(setImmediate);
+    this.loaded = true;
+  }
+
+  @Destroy()
+  @RunInPrimary()
+  async unload() {}
+
+  @RunInPrimary()
+  async size() {
+    return 1;
+  }
+}
+
+@Provide()
+@Scope(ScopeEnum.Request)
+class SmallCache extends Cache {}
 
 @Provide()
 @Scope(ScopeEnum.Singleton)
@@ -203,6 +229,18 @@ describe('a decorated async method', () => {
     await primary.close();
     expect(looks()).toBe(false);
   });
+});
+
+it('a method that Midway calls when it makes or ends an object stays an async function, for which it waits', async () => {
+  const app = await startApp([Cache, SmallCache], GROUP);
+  for (const cls of [Cache, SmallCache]) {
+    expect((await app.getInRequest(cls)).loaded).toBe(true);
+  }
+  expect(['load', 'unload', 'size'].map(key => types.isAsyncFunction(methodOf(Cache, key)))).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });
 
 it('a method is not exchanged between the loading of an application and its joining', async () => {

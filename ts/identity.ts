@@ -62,6 +62,12 @@ export class WireNames {
     return [...new Set(this.#entries.map(each => each.method))];
   }
 
+  /** Those that the container calls by itself. */
+  lifecycleMethods(): Set<DecoratedMethod> {
+    const own = this.#entries.filter(({ bound, method }) => bound.lifecycle.includes(method.key));
+    return new Set(own.map(each => each.method));
+  }
+
   /** The name under which `method` of an object of `cls` is called. */
   nameOf(cls: AnyClass, method: DecoratedMethod): string {
     if (this.#last?.method === method && this.#last.cls === cls) {

@@ -35,6 +35,8 @@ export interface BoundClass {
   /** The file that it was found in, if it was found by scanning. */
   srcPath: string | undefined;
   singleton: boolean;
+  /** Methods that the container calls when it makes an object, or ends one: `@Init()` and `@Destroy()`. */
+  lifecycle: readonly (string | undefined)[];
 }
 
 interface Definition {
@@ -42,6 +44,8 @@ interface Definition {
   path: unknown;
   namespace: string | undefined;
   srcPath: string | null | undefined;
+  initMethod?: string;
+  destroyMethod?: string;
   isSingletonScope(): boolean;
 }
 
@@ -78,6 +82,7 @@ export function listClasses(container: ApplicationContext): BoundClass[] {
       namespace: definition.namespace === MAIN_NAMESPACE ? '' : (definition.namespace ?? ''),
       srcPath: definition.srcPath ?? undefined,
       singleton: definition.isSingletonScope(),
+      lifecycle: [definition.initMethod, definition.destroyMethod],
     });
   }
   return classes;

@@ -25,8 +25,10 @@ export function goDirect(): void {
     return;
   }
   for (const { targets } of state.memberships) {
+    // For these the container looks each time that it makes or ends an object, and waits for an async function alone.
+    const lifecycle = targets.names.lifecycleMethods();
     for (const method of targets.names.methods()) {
-      if (method.forms) {
+      if (method.forms && !lifecycle.has(method)) {
         state.direct.add(method);
         exchange(method, method.forms.asynchronous, method.forms.direct);
       }
