@@ -331,6 +331,54 @@ test('calls that replies cause go before anything else is done, others when the 
   outgoing.close();
 });
 
+test('the first call of a turn waits for others if the turn before has had others', async () => {
+  const limits = { maxPayload: 1000, maxPending: 100, maxPendingBytes: 100_000, readyTimeout: 5000 };
+  const outgoing = outgoingWith(limits);
+  const sizes: number[] = [];
+  let unanswered: number[] = [];
+  outgoing.open({
+    ...lane,
+    isTelling: () => false,
+    send: payload => {
+      const ids = (JSON.parse(payload as string) as unknown[]).filter((_, i) => i % 3 === 0) as number[];
+      unanswered.push(...ids);
+      return sizes.push(ids.length);
+    },
+  });
+  const calls: Promise<unknown>[] = [];
+  const make = () => calls.push(outgoing.call('x', []));
+  const answerAll = async () => {
+    outgoing.receive(1, `[${unanswered.map(id => `${id},${Status.Value},null`)}]`);
+    unanswered = [];
+    await Promise.all(calls.splice(0));
+  };
+  make();
+  expect(sizes).toEqual([1]);
+  make();
+  await turn();
+  expect(sizes).toEqual([1, 1]);
+  await answerAll();
+
+  // There were two: the next ones go together.
+  make();
+  make();
+  expect(sizes).toEqual([1, 1]);
+  await turn();
+  expect(sizes).toEqual([1, 1, 2]);
+  await answerAll();
+
+  // This one waits in vain, so that the one after it does not.
+  make();
+  expect(sizes).toHaveLength(3);
+  await turn();
+  expect(sizes).toEqual([1, 1, 2, 1]);
+  await answerAll();
+  make();
+  expect(sizes).toEqual([1, 1, 2, 1, 1]);
+  await answerAll();
+  outgoing.close();
+});
+
 test.each([
   // The first is alone, and goes at once.
   { packs: true, sizes: [1, 32, 32, 5], answered: [32, 32, 6] },

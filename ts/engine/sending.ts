@@ -26,6 +26,8 @@ export class SendingCalls {
   /** Where calls are sent. */
   #lane: OutgoingLane | undefined;
   #flushing = false;
+  /** Whether the event loop has lately brought more than one call in a turn. */
+  #crowded = false;
 
   constructor(
     private readonly pending: PendingCalls,
@@ -88,7 +90,7 @@ export class SendingCalls {
    *
    * A turn, for calls that replies cause, is a turn of the microtask queue: a frame brings all of them. What else causes
    * calls, a request for one, comes alone, and there may be more behind it: such calls go when the event loop has looked
-   * through what has come.
+   * through what has come. Then the first of them waits for the others, too, if the turn before has had others.
    */
   #schedule(): void {
     if (this.#waiting.count >= batchOf(this.pending.count >> 1)) {
@@ -98,17 +100,23 @@ export class SendingCalls {
     if (this.#flushing) {
       return;
     }
-    if (this.pending.count === 1) {
+    const isCausedByReplies = this.#lane?.isTelling();
+    if (this.pending.count === 1 && (isCausedByReplies || !this.#crowded)) {
       this.#flush();
       return;
     }
     this.#flushing = true;
-    if (this.#lane?.isTelling()) {
+    if (isCausedByReplies) {
       queueMicrotask(this.#flushNow);
     } else {
-      setImmediate(this.#flushNow);
+      setImmediate(this.#flushTurn);
     }
   }
+
+  readonly #flushTurn = () => {
+    this.#crowded = this.pending.count > 1;
+    this.#flushNow();
+  };
 
   readonly #flushNow = () => {
     this.#flushing = false;
