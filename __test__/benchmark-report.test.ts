@@ -41,6 +41,22 @@ describe('the benchmark', () => {
     expect(page).toContain('| a slow one | 1,000 | 2,000 | 0.10x | 0.10x |');
   });
 
+  it('shows what no call can be faster than in the tables, and not among the peers', () => {
+    const limit = {
+      id: 'bare',
+      name: 'the least',
+      isLimit: true,
+      medians: { latency: { p50: 80, p99: 90 } },
+      reasons: {},
+    };
+    const measured = { ...calls, peers: [...calls.peers, limit] };
+    const page = report({ calls: measured });
+    expect(page).toContain('no call can be faster than "the least": 80.0 µs, 1.25x.');
+    expect(page).toContain('| the least | 80.0 | 90.0 | 1.25x | 2.22x |');
+    expect(report({ calls })).not.toContain('no call can be faster');
+    expect(drawCalls(measured)).toBe(drawCalls(calls));
+  });
+
   it('says of a peer that is not measured why it is not', () => {
     const page = report({ calls });
     expect(page).toContain('a <peer>: not measured: does not install');

@@ -34,7 +34,7 @@ class Contender {
       }
       this.starts += 1;
       this.folder ??= installPeer(this.peer, this.tarballs);
-      this.group = await startGroup(this.peer, this.folder, this.temporary);
+      this.group = await (this.peer.start ?? startGroup)(this.peer, this.folder, this.temporary);
       return true;
     } catch (error) {
       this.giveUp('all', error);
@@ -98,12 +98,14 @@ async function measureCalls(peers, workloads, { rounds, duration, idleSeconds, l
 }
 
 function canDo(peer, workload) {
-  return !peer.without.includes(workload.id) && (workload.peers?.includes(peer.id) ?? true);
+  const { without, only = [workload.id] } = peer;
+  const { peers = [peer.id] } = workload;
+  return !without.includes(workload.id) && only.includes(workload.id) && peers.includes(peer.id);
 }
 
 /** All of them at once have nothing to do. Percent of one processor; of the workers, the mean. */
 async function measureIdle(contenders, seconds) {
-  const running = contenders.filter(({ group }) => group?.isAlive);
+  const running = contenders.filter(({ group }) => group?.isAlive && group.pids.length > 0);
   // What starting leaves behind is over by then: V8 collects its garbage late, in steps, for some 20 s.
   await delay(25_000);
   const pids = running.flatMap(({ group }) => group.pids);

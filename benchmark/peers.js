@@ -6,8 +6,10 @@
 //   worker()            connects, in a worker, and gives back a function from a value to a promise of the same value,
 //                       which is the pid of whoever executes the call if the value is WHO (values.js)
 //   env, settings       of its processes, for cluster.setupPrimary() (both optional)
-//   without             the workloads that it can't carry (optional)
+//   without, only       the workloads that it can't carry, or the only ones that it can (optional)
 //   install()           what is needed besides packages; throws and says what is missing (optional)
+//   start()             its processes, if they are not Node's: an object as start-group.js makes them (optional)
+//   isLimit             it is no way to call, but what none can be faster than (optional): no picture shows it
 const fs = require('node:fs');
 const path = require('node:path');
 const { project } = require('../scripts/projects');

@@ -53,7 +53,7 @@ function ratios({ workload, column }, peers) {
   const described = workloads.find(({ id }) => id === workload).columns.find(({ id }) => id === column);
   const base = peers.find(({ id }) => id === 'send')?.medians[workload]?.[column];
   return peers
-    .filter(({ medians }) => base && medians[workload])
+    .filter(({ medians, isLimit }) => base && medians[workload] && !isLimit)
     .map(({ id, name, medians }) => ({ id, name, times: ratio(described, medians[workload][column], base) }))
     .sort((a, b) => b.times - a.times);
 }

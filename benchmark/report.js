@@ -35,7 +35,22 @@ function targets(calls, app) {
       ['', 'at least', 'aim', 'measured', 'reached'],
       rows.map(each => [each.title, each.least, each.aim, each.measured, each.verdict]),
     ),
+    ...limits(calls?.peers ?? []),
   ];
+}
+
+/** What those reach that do nothing else than what has to be done. */
+function limits(peers) {
+  const { columns } = workloads.find(({ id }) => id === 'latency');
+  const [p50] = columns;
+  const micros = ({ medians }) => medians.latency?.p50;
+  const send = peers.find(({ id }) => id === 'send');
+  return peers
+    .filter(peer => peer.isLimit && micros(peer) && send && micros(send))
+    .map(peer => {
+      const times = ratio(p50, micros(peer), micros(send)).toFixed(2);
+      return `Without spinning no call can be faster than "${peer.name}": ${number(micros(peer))} µs, ${times}x.`;
+    });
 }
 
 function callsSection({ peers, rounds, duration, ...where }) {

@@ -66,6 +66,7 @@ async function callsSection(isWanted, tarballs, temporary) {
   const peers = contenders.map(({ peer, results, reasons }) => ({
     id: peer.id,
     name: peer.name,
+    isLimit: peer.isLimit,
     medians: mediansOf(results, [...workloads, ...others]),
     reasons,
   }));
