@@ -111,16 +111,16 @@ function appSection({ routes, medians, rounds, duration, connections, reasons, .
   return [
     '## A whole application',
     `A koa route under load (autocannon, ${connections} connections, 4 workers), ${rounds} rounds of ${duration} ms each; ` +
-      'the routes take turns. The share is of the same deployment without a call.',
+      'the applications are started anew in each of them. The share is of the same start without a call.',
     when(where),
     table(
       ['', 'requests/s', 'p50, ms', 'p99, ms', 'CPU per request, µs', 'share of requests/s'],
       routes
         .filter(({ id }) => medians[id])
-        .map(({ id, title, plain }) => [
+        .map(({ id, title }) => [
           title,
           ...['perSecond', 'p50', 'p99', 'cpu'].map(key => number(medians[id][key])),
-          medians[plain] ? `${((medians[id].perSecond / medians[plain].perSecond) * 100).toFixed(0)} %` : '',
+          `${(medians[id].share * 100).toFixed(0)} %`,
         ]),
     ),
     ...notMeasured(Object.entries(reasons)),

@@ -1,5 +1,5 @@
 // This package beside its peers. Prints what it measures, and writes RESULTS.md, results.json and the pictures in docs/.
-//   npm run bench                                    everything: about 10 minutes
+//   npm run bench                                    everything: about 12 minutes
 //   npm run bench -- --only=latency,workers          some workloads (workloads.js) or parts (anatomy, app, million)
 //   npm run bench -- --peers=agent,send --rounds=3   some peers (peers/)
 // A part that is not measured as a whole is printed and not written; nor is anything with --no-write.

@@ -1,6 +1,6 @@
 // A koa route that makes one @RunInPrimary() call for each request, beside the same route without a call, the 3.x package
 // in the deployment where it works, and a Redis GET over a unix socket.
-//   node benchmark/whole-app.js [--rounds=5] [--duration=2000]
+//   node benchmark/whole-app.js [--rounds=7] [--duration=1500]
 const assert = require('node:assert');
 const { createRequire } = require('node:module');
 const fs = require('node:fs');
@@ -18,60 +18,58 @@ const { circumstances, median, reasonOf } = require('./results');
 const { values } = require('./values');
 
 const CONNECTIONS = 40;
+const WARM_UP_MS = 1_000;
 const inManager = 'ClusterManager';
 const inCluster = 'node:cluster, application in the primary too';
+const inOld = 'the same, release 3.20.24';
+
+const says = { plain: 'without a call', call: 'one call', redis: 'one Redis GET' };
 
 const routes = [
-  { id: 'plain', title: `${inManager}: without a call`, deployment: 'manager', route: 'plain', plain: 'plain' },
-  { id: 'call', title: `${inManager}: one call`, deployment: 'manager', route: 'call', plain: 'plain' },
-  { id: 'redis', title: `${inManager}: one Redis GET`, deployment: 'manager', route: 'redis', plain: 'plain' },
-  {
-    id: 'clusterPlain',
-    title: `${inCluster}: without a call`,
-    deployment: 'cluster',
-    route: 'plain',
-    plain: 'clusterPlain',
-  },
-  { id: 'clusterCall', title: `${inCluster}: one call`, deployment: 'cluster', route: 'call', plain: 'clusterPlain' },
-  {
-    id: 'oldPlain',
-    title: 'The same, release 3.20.24: without a call',
-    deployment: 'old',
-    route: 'plain',
-    plain: 'oldPlain',
-  },
-  { id: 'oldCall', title: 'The same, release 3.20.24: one call', deployment: 'old', route: 'call', plain: 'oldPlain' },
-];
+  { id: 'plain', deployment: inManager, route: 'plain', plain: 'plain' },
+  { id: 'call', deployment: inManager, route: 'call', plain: 'plain' },
+  { id: 'redis', deployment: inManager, route: 'redis', plain: 'plain' },
+  { id: 'clusterPlain', deployment: inCluster, route: 'plain', plain: 'clusterPlain' },
+  { id: 'clusterCall', deployment: inCluster, route: 'call', plain: 'clusterPlain' },
+  { id: 'oldPlain', deployment: inOld, route: 'plain', plain: 'oldPlain' },
+  { id: 'oldCall', deployment: inOld, route: 'call', plain: 'oldPlain' },
+].map(each => ({ ...each, title: `${each.deployment}: ${says[each.route]}` }));
 
+/**
+ * The applications are started anew in each round: what V8's collector takes from then on differs from start to start by
+ * more than a call. The share of a route is of the same start.
+ */
 async function measureApplication({ tarballs, temporary }) {
-  const rounds = number('rounds', 5);
-  const duration = number('duration', 2_000);
-  const autocannon = createRequire(path.join(project('load'), 'package.json'))('autocannon');
+  const rounds = number('rounds', 7);
+  const duration = number('duration', 1_500);
   const reasons = {};
   const results = {};
-  const { deployments, redis } = await startAll(tarballs, temporary, reasons);
+  /** `undefined` if it can't be done; in `reasons` why, and it is not tried again. */
+  const attempt = async (what, act) => {
+    try {
+      return reasons[what] ? undefined : await act();
+    } catch (error) {
+      reasons[what] = reasonOf(error, temporary);
+      return undefined;
+    }
+  };
+  const { deployments, redis } = await prepareAll(tarballs, temporary, attempt);
   try {
-    for (let round = 0; round <= rounds; round++) {
-      const turns = routes.map((_, i) => routes[(i + round) % routes.length]);
-      for (const { id, title, route, deployment } of turns) {
-        if (!deployments[deployment] || (route === 'redis' && !redis) || reasons[title]) {
-          continue;
-        }
-        try {
-          const result = await load(autocannon, deployments[deployment], route, duration, redis);
-          // The first round only warms up.
-          if (round > 0) {
-            results[id] ??= [];
-            results[id].push(result);
-          }
-        } catch (error) {
-          reasons[title] = reasonOf(error, temporary);
+    for (let round = 0; round < rounds; round++) {
+      for (const name of turnsOf(Object.keys(deployments), round)) {
+        const wanted = turnsOf(
+          routes.filter(({ deployment, route }) => deployment === name && (route !== 'redis' || redis)),
+          round,
+        );
+        const measured = await attempt(name, () => measureStart(deployments[name], wanted, duration, redis));
+        for (const { id, plain } of measured ? wanted : []) {
+          results[id] ??= [];
+          results[id].push({ ...measured[id], share: measured[id].perSecond / measured[plain].perSecond });
         }
       }
-      console.log(round === 0 ? 'application: warmed up' : `application: round ${round} of ${rounds}`);
+      console.log(`application: round ${round + 1} of ${rounds}`);
     }
   } finally {
-    await Promise.all(Object.values(deployments).map(deployment => deployment.stop()));
     redis?.stop();
   }
   const medians = Object.fromEntries(
@@ -83,23 +81,20 @@ async function measureApplication({ tarballs, temporary }) {
   return { rounds, duration, connections: CONNECTIONS, routes, medians, reasons };
 }
 
-/** Whatever of them can be started; in `reasons` why the others can't. */
-async function startAll(tarballs, temporary, reasons) {
-  const attempt = async (what, start) => {
-    try {
-      return await start();
-    } catch (error) {
-      reasons[what] = reasonOf(error, temporary);
-      return undefined;
-    }
-  };
+/** Each of them comes first once in a while. */
+function turnsOf(list, round) {
+  return list.map((_, i) => list[(i + round) % list.length]);
+}
+
+/** How each deployment is started, and Redis, which is the same for all. */
+async function prepareAll(tarballs, temporary, attempt) {
   const home = name => path.join(temporary, `app-${name}`);
   const folder = project('benchmark', { tarballs });
-  const socket = path.join(temporary, 'app-redis.sock');
   let env = {};
   const redis = await attempt('Redis', async () => {
     const [peer] = loadPeers(['redis']);
     const client = path.join(installPeer(peer), 'node_modules', 'ioredis');
+    const socket = path.join(temporary, 'app-redis.sock');
     const server = await startRedis(socket);
     const connection = new (require(client))(socket);
     await connection.set('value', JSON.stringify(values.small.value));
@@ -108,11 +103,29 @@ async function startAll(tarballs, temporary, reasons) {
     return server;
   });
   const deployments = {
-    manager: await attempt(inManager, () => deploy(folder, 'manager.js', home('manager'), env)),
-    cluster: await attempt(inCluster, () => deploy(folder, 'cluster.js', home('cluster'), {})),
-    old: await attempt('release 3.20.24', () => deploy(project('old'), 'cluster.js', home('old'), {})),
+    [inManager]: () => deploy(folder, 'manager.js', home('manager'), env),
+    [inCluster]: () => deploy(folder, 'cluster.js', home('cluster'), {}),
+    [inOld]: () => deploy(project('old'), 'cluster.js', home('old'), {}),
   };
-  return { deployments: Object.fromEntries(Object.entries(deployments).filter(([, started]) => started)), redis };
+  return { deployments, redis };
+}
+
+/** Starts an application, warms it up, and measures its routes. */
+async function measureStart(start, wanted, duration, redis) {
+  const autocannon = createRequire(path.join(project('load'), 'package.json'))('autocannon');
+  const deployment = await start();
+  try {
+    const measured = {};
+    for (const { route } of wanted) {
+      await load(autocannon, deployment, route, WARM_UP_MS, redis);
+    }
+    for (const { id, route } of wanted) {
+      measured[id] = await load(autocannon, deployment, route, duration, redis);
+    }
+    return measured;
+  } finally {
+    await deployment.stop();
+  }
 }
 
 /** One route under load. What it answers is checked once; every answer must be a 200. */
