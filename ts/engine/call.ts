@@ -1,7 +1,7 @@
 /** One call of this process, from when it is made until its number is free again. */
-import { decode, type Encoded } from '../codec';
+import { decode } from '../codec';
 import type { CallOutcome } from '../errors';
-import { Packed } from './chunks';
+import { Packed, type Sendable } from './chunks';
 import type { Carrier } from './engine';
 import { argsOf } from './packed-frames';
 import type { StreamReader } from './stream-reader';
@@ -41,7 +41,7 @@ export class Call {
 
   constructor(
     readonly name: string,
-    public args: Encoded | Packed,
+    public args: Sendable,
     /** How many bytes of them are left for a head. */
     public room: number,
     /** Bytes of `args`, at the most. */

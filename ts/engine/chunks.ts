@@ -1,4 +1,5 @@
 /** Where packed calls and replies are written: memory that is used again as soon as nothing in it is needed any more. */
+import type { Encoded } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 
 const SIZE = 32 * 1024;
@@ -31,6 +32,9 @@ export class Packed {
     return this.to - this.from;
   }
 }
+
+/** What is ready to be sent. */
+export type Sendable = Encoded | Packed;
 
 export class Chunks {
   #current = new Chunk();

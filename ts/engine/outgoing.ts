@@ -6,7 +6,7 @@ import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors'
 import { Batch } from './batch';
 import { Call, type Tally } from './call';
 import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
-import { Chunks, Packed } from './chunks';
+import { Chunks, Packed, type Sendable } from './chunks';
 import type { EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
 import { packCall, readPackedReplies } from './packed-frames';
@@ -80,7 +80,7 @@ export class OutgoingCalls {
     const { maxPayload } = this.limits;
     const carrier = options?.carrier;
     let room = 0;
-    let encoded: Encoded | Packed | undefined;
+    let encoded: Sendable | undefined;
     if (maxPayload >= LARGEST_PACKED) {
       encoded = packCall(this.#chunks, name, args, carrier);
     }

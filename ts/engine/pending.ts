@@ -1,9 +1,8 @@
 /** The pending calls of this process: a table of slots, whose numbers name calls between processes. */
-import type { Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { WhenIdle } from '../when-idle';
 import type { Call } from './call';
-import type { Packed } from './chunks';
+import type { Sendable } from './chunks';
 
 export interface PendingLimits {
   maxPending: number;
@@ -24,7 +23,7 @@ export class PendingCalls {
     /** A pending call keeps the process alive. */
     private readonly keepAlive: (pending: boolean) => void,
     /** The arguments of a call are needed no more. */
-    private readonly discard: (args: Encoded | Packed) => void = () => {},
+    private readonly discard: (args: Sendable) => void = () => {},
   ) {}
 
   get count(): number {
@@ -88,7 +87,7 @@ export class PendingCalls {
   }
 
   /** Arguments that were a call's are needed no more. */
-  forget(args: Encoded | Packed): void {
+  forget(args: Sendable): void {
     this.discard(args);
   }
 

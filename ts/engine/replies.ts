@@ -2,14 +2,14 @@
 import type { Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { BATCH_SIZE, Batch, batchOf } from './batch';
-import { Chunks, Packed } from './chunks';
+import { Chunks, Packed, type Sendable } from './chunks';
 import type { IncomingLane } from './incoming';
 import { encodeThrown } from './outcome';
 import { idOf, packReply, statusOf } from './packed-frames';
 import { idOfReply, REPLY_HEAD, replyOf, Status, statusOfReply } from './wire';
 
 /** What goes to a caller. */
-export type Reply = Encoded | Packed;
+export type Reply = Sendable;
 
 /** What is only a part of a stream: a last reply follows. */
 const PARTS = new Set<number>([Status.Stream, Status.Item, Status.UndefinedItem]);
