@@ -47,6 +47,8 @@ export declare class NativeAgent {
   readLane(lane: number): void
   /** A lane brings nothing more for now, or goes on: more of it waits than can be run. */
   holdLane(lane: number, held: boolean): void
+  /** Bytes sent on a lane that the other end has no room for yet. */
+  unwritten(lane: number): number
   /** The lane has brought something that is no frame of calls or replies: it ends. */
   refuseLane(lane: number, reason: string): void
   /**

@@ -236,6 +236,12 @@ impl NativeAgent {
         }
     }
 
+    /// Bytes sent on a lane that the other end has no room for yet.
+    #[napi(catch_unwind)]
+    pub fn unwritten(&self, lane: u32) -> f64 {
+        callback::number(self.agent.lane(lane).map_or(0, |lane| lane.unwritten()))
+    }
+
     /// The lane has brought something that is no frame of calls or replies: it ends.
     #[napi(catch_unwind)]
     pub fn refuse_lane(&self, lane: u32, reason: String) {

@@ -148,6 +148,29 @@ test('calls of more than maxPendingBytes are refused, and the others go on', asy
   expect(await worker.call('pid')).toBe(primary.pid);
 });
 
+test('calls that have timed out are bounded too, as long as the primary does not read them', async () => {
+  const { primary, workers } = await group(1, { maxPendingBytes: 4_000_000 });
+  const [worker] = workers;
+  await primary.freeze();
+  const load = 'x'.repeat(1_000_000);
+  const ends = new Map<unknown, number>();
+  for (let i = 0; i < 50; i++) {
+    const code = await worker.run('call', 'length', [load, 0], { timeout: 5 }).catch(error => error.code);
+    ends.set(code, (ends.get(code) ?? 0) + 1);
+  }
+  expect([...ends.keys()]).toEqual(['ERR_AGENT_TIMEOUT', 'ERR_AGENT_TOO_MANY_PENDING']);
+  // What the socket holds is not in this process.
+  expect(ends.get('ERR_AGENT_TIMEOUT')).toBeLessThan(20);
+  primary.child.kill('SIGCONT');
+  // It reads what came before, and there is room again.
+  const answered = async () => worker.call('length', load, 0).catch(error => error.code);
+  let answer = await answered();
+  while (answer === 'ERR_AGENT_TOO_MANY_PENDING') {
+    answer = await answered();
+  }
+  expect(answer).toBe(load.length);
+});
+
 test('a primary with more than maxPendingBytes to answer refuses further calls, and goes on', async () => {
   const primary = processes.start({ config: { maxPendingBytes: 2_000_000 } });
   await primary.started();

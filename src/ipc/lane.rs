@@ -295,6 +295,12 @@ impl Lane {
         self.go_on(state);
     }
 
+    /// Bytes that were sent and are not in the socket yet.
+    #[must_use]
+    pub fn unwritten(&self) -> u64 {
+        self.state().unwritten as u64
+    }
+
     /// Ends the socket, whoever reads it.
     #[cfg(unix)]
     pub fn hang_up(&self) {

@@ -64,6 +64,7 @@ export class Lanes {
     this.outgoing.open({
       ...lane,
       isTelling: () => telling[0] === 1,
+      unwritten: () => agent.unwritten(lane.id),
       send: payload => this.#send(lane.id, FrameKind.Calls, payload, false),
       sendPacked: (bytes, from, to) => agent.sendPacked(lane.id, FrameKind.PackedCalls, bytes, from, to, false),
     });

@@ -39,9 +39,10 @@ export class OutgoingCalls {
     private readonly tally: Tally,
     discard?: (args: Encoded) => void,
   ) {
-    this.#pending = new PendingCalls(limits, keepAlive, args => {
+    const forget = (args: Sendable) => {
       args instanceof Packed ? this.#chunks.release(args) : discard?.(args);
-    });
+    };
+    this.#pending = new PendingCalls(limits, keepAlive, forget, () => this.#wordsTo?.unwritten() ?? 0);
     this.#sending = new SendingCalls(this.#pending, limits.readyTimeout, call => this.#waitedInVain(call));
   }
 

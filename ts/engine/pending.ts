@@ -16,6 +16,8 @@ export class PendingCalls {
   /** Calls that somebody waits for, and the bytes of their arguments. */
   #count = 0;
   #held = 0;
+  /** The same of calls that were sent, for which nobody waits any more. */
+  #abandoned = { count: 0, held: 0 };
   readonly #idle = new WhenIdle(() => this.#count > 0);
 
   constructor(
@@ -24,6 +26,8 @@ export class PendingCalls {
     private readonly keepAlive: (pending: boolean) => void,
     /** The arguments of a call are needed no more. */
     private readonly discard: (args: Sendable) => void = () => {},
+    /** How many bytes of what was sent the primary does not read: they lie in this process, whoever waits for them. */
+    private readonly unread: () => number = () => 0,
   ) {}
 
   get count(): number {
@@ -42,12 +46,21 @@ export class PendingCalls {
   /** `ERR_AGENT_TOO_MANY_PENDING` when there is no room for a call with so many bytes of arguments. */
   whyFull(name: string, size: number): ProcessAgentError | undefined {
     const { maxPending, maxPendingBytes } = this.limits;
+    let count = this.#count;
+    let held = this.#held;
+    if (this.#abandoned.count > 0) {
+      const unread = this.unread();
+      if (unread > 0) {
+        count += this.#abandoned.count;
+        held += Math.min(this.#abandoned.held, unread);
+      }
+    }
     const full =
-      this.#count >= maxPending
-        ? `${maxPending} calls of this process are unanswered already (processAgent.maxPending).`
+      count >= maxPending
+        ? `${count} calls of this process are unanswered already (processAgent.maxPending: ${maxPending}).`
         : // One that is larger by itself passes alone: maxPayload bounds it.
-          this.#held > 0 && this.#held + size > maxPendingBytes
-          ? `calls of this process with ${this.#held} bytes are unanswered already (processAgent.maxPendingBytes).`
+          held > 0 && held + size > maxPendingBytes
+          ? `calls of this process with ${held} bytes are unanswered already (processAgent.maxPendingBytes).`
           : undefined;
     return full === undefined
       ? undefined
@@ -70,6 +83,8 @@ export class PendingCalls {
     this.#slots[call.id] = undefined;
     this.#free.push(call.id);
     if (call.abandoned) {
+      this.#abandoned.count--;
+      this.#abandoned.held -= call.held;
       return;
     }
     this.discard(call.args);
@@ -81,6 +96,8 @@ export class PendingCalls {
   abandon(call: Call): void {
     call.stopWaiting();
     call.abandoned = true;
+    this.#abandoned.count++;
+    this.#abandoned.held += call.held;
     this.discard(call.args);
     call.args = '';
     this.#countDown(call);

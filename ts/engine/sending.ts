@@ -17,6 +17,8 @@ export interface OutgoingLane extends Sender {
   readonly packs: boolean;
   /** The largest payload that the primary takes. */
   readonly maxPayload: number;
+  /** How many bytes of what was sent the primary has no room for yet. */
+  unwritten(): number;
   /** Whether what runs now is a reaction to a frame that the lane, or another one, has brought. */
   isTelling(): boolean;
 }
