@@ -9,7 +9,7 @@ import { PackedCalls, packCall, readPackedReplies, setId } from '../ts/engine/pa
 import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
 import { TrackedCalls } from '../ts/engine/tracked';
-import { CallBatch, callText, nameText, type ReplySink, readReplies, Status } from '../ts/engine/wire';
+import { CallBatch, callText, nameText, type ReplySink, readReplies, Status, Verb, verbText } from '../ts/engine/wire';
 import { encodeError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
 import { OwnMetrics } from '../ts/metrics/own';
@@ -41,7 +41,15 @@ function outgoingWith(limits: OutgoingLimits, tally: Tally = new OwnMetrics(() =
 }
 
 /** A lane to a primary of an older release: all is text. */
-const lane = { id: 1, maxPayload: 1000, packs: false, isTelling: () => true, send: () => 1, sendPacked: () => 1 };
+const lane = {
+  id: 1,
+  maxPayload: 1000,
+  packs: false,
+  unwritten: () => 0,
+  isTelling: () => true,
+  send: () => 1,
+  sendPacked: () => 1,
+};
 
 interface Reply {
   id: number;
@@ -337,6 +345,147 @@ test('calls that replies cause go before anything else is done, others when the 
   expect(frames).toHaveLength(3);
   expect(JSON.parse(frames[2])).toHaveLength(2 * 3);
   outgoing.close();
+});
+
+test('calls that a stopping primary has not accepted wait again, in their order, however many they are', async () => {
+  const count = 10_000;
+  const limits = { maxPayload: 1000, maxPending: count, maxPendingBytes: 1e9, readyTimeout: 25_000 };
+  const outgoing = outgoingWith(limits);
+  outgoing.open(lane);
+  const calls = Array.from({ length: count }, (_, i) => outgoing.call(`x${i}`, []).catch(() => {}));
+  await turn();
+  const refusals = Array.from({ length: count }, (_, id) => `${id},${Status.NotAccepted},null`);
+  const began = performance.now();
+  for (let i = 0; i < count; i += 32) {
+    outgoing.receive(1, `[${refusals.slice(i, i + 32)}]`);
+  }
+  // It took 600 ms for a frame of each, and 19 s for one of each call.
+  expect(performance.now() - began).toBeLessThan(300);
+  const names: unknown[] = [];
+  outgoing.open({
+    ...lane,
+    id: 2,
+    send: payload => names.push(...(JSON.parse(payload as string) as unknown[]).filter((_, i) => i % 3 === 1)),
+  });
+  expect(names).toEqual(Array.from({ length: count }, (_, i) => `x${i}`));
+  outgoing.close();
+  await Promise.all(calls);
+});
+
+test('a call that was not accepted waits before those that were made since, and no longer than readyTimeout', async () => {
+  const limits = { maxPayload: 1000, maxPending: 10, maxPendingBytes: 10_000, readyTimeout: 50 };
+  const outgoing = outgoingWith(limits);
+  const names: unknown[] = [];
+  const next = {
+    ...lane,
+    id: 2,
+    send: (payload: string | Buffer) =>
+      names.push(...(JSON.parse(payload as string) as unknown[]).filter((_, i) => i % 3 === 1)),
+  };
+  outgoing.open(lane);
+  const calls = ['a', 'b', 'c'].map(name => outgoing.call(name, []).catch(error => error.code));
+  await turn();
+  outgoing.receive(1, `[2,${Status.NotAccepted},null]`);
+  calls.push(outgoing.call('d', []).catch(error => error.code));
+  // Another frame, with earlier calls.
+  outgoing.receive(1, `[1,${Status.NotAccepted},null,0,${Status.NotAccepted},null]`);
+  outgoing.open(next);
+  expect(names).toEqual(['a', 'b', 'c', 'd']);
+  outgoing.receive(
+    2,
+    `[0,${Status.NotAccepted},null,1,${Status.NotAccepted},null,2,${Status.NotAccepted},null,3,${Status.NotAccepted},null]`,
+  );
+  expect(await Promise.all(calls)).toEqual(Array(4).fill('ERR_AGENT_NO_PRIMARY'));
+});
+
+test('a stream whose items can not be read ends once, however many of them come', async () => {
+  const limits = { maxPayload: 1000, maxPending: 3, maxPendingBytes: 10_000, readyTimeout: 5000 };
+  const held: boolean[] = [];
+  const outgoing = new OutgoingCalls(
+    limits,
+    () => 'none',
+    pending => held.push(pending),
+    new OwnMetrics(() => 0, noTraffic),
+  );
+  const words: string[] = [];
+  outgoing.open({ ...lane, send: payload => words.push(payload as string) });
+  const unreadable = (status: number) => Buffer.from([0, 0, 0, 0, status, 0xee, 0xee, 0xee]);
+  const opening = outgoing.call('stream', []);
+  const other = outgoing.call('other', []);
+  await turn();
+  outgoing.receive(1, `[0,${Status.Stream},null]`);
+  const stream = (await opening) as AsyncGenerator;
+  words.length = 0;
+  for (let i = 0; i < 3; i++) {
+    outgoing.receive(1, unreadable(Status.Item));
+  }
+  await expect(stream.next()).rejects.toMatchObject({ code: 'ERR_AGENT_NOT_SERIALIZABLE', outcome: 'executed' });
+  expect(words).toEqual([`[${verbText(0, Verb.Return, 0)}]`]);
+  expect([outgoing.count, held]).toEqual([1, [true]]);
+  // Its end can't be read either: its number is free then.
+  outgoing.receive(1, unreadable(Status.End));
+  outgoing.receive(1, `[1,${Status.Value},5]`);
+  expect(await other).toBe(5);
+  expect([outgoing.count, held]).toEqual([0, [true, false]]);
+  const numbers = [outgoing.call('third', []), outgoing.call('fourth', [])];
+  await turn();
+  outgoing.receive(1, `[0,${Status.Value},"third or fourth",1,${Status.Value},"the other"]`);
+  expect((await Promise.all(numbers)).sort()).toEqual(['the other', 'third or fourth']);
+});
+
+test('a stream of which the end can not be read fails, and its number is free', async () => {
+  const limits = { maxPayload: 1000, maxPending: 1, maxPendingBytes: 10_000, readyTimeout: 5000 };
+  const outgoing = outgoingWith(limits);
+  outgoing.open(lane);
+  const opening = outgoing.call('stream', []);
+  outgoing.receive(1, `[0,${Status.Stream},null]`);
+  const next = ((await opening) as AsyncGenerator).next();
+  outgoing.receive(1, Buffer.from([0, 0, 0, 0, Status.Thrown, 0xee, 0xee, 0xee]));
+  await expect(next).rejects.toMatchObject({ code: 'ERR_AGENT_NOT_SERIALIZABLE' });
+  const again = outgoing.call('again', []);
+  outgoing.receive(1, `[0,${Status.Value},7]`);
+  expect(await again).toBe(7);
+});
+
+test('calls that nobody waits for any more count as long as the primary does not read', async () => {
+  const limits = { maxPayload: 1000, maxPending: 3, maxPendingBytes: 1000, readyTimeout: 5000 };
+  const outgoing = outgoingWith(limits);
+  let unwritten = 0;
+  outgoing.open({ ...lane, unwritten: () => unwritten });
+  const call = (size: number) => {
+    const caller = new AbortController();
+    const ended = outgoing.call('x', ['x'.repeat(size)], { signal: caller.signal }).catch(error => error.code);
+    caller.abort();
+    return ended;
+  };
+  for (let i = 0; i < 5; i++) {
+    // It reads, and its methods never return.
+    expect(await call(1)).toBe('ERR_AGENT_ABORTED');
+  }
+  unwritten = 1;
+  expect(await call(1)).toBe('ERR_AGENT_TOO_MANY_PENDING');
+  unwritten = 0;
+  expect(await call(1)).toBe('ERR_AGENT_ABORTED');
+  outgoing.close();
+
+  const large = outgoingWith({ ...limits, maxPending: 100 });
+  large.open({ ...lane, unwritten: () => unwritten });
+  const abort = new AbortController();
+  const first = large.call('x', ['x'.repeat(700)], { signal: abort.signal }).catch(error => error.code);
+  abort.abort();
+  expect(await first).toBe('ERR_AGENT_ABORTED');
+  const ends = async () => {
+    const caller = new AbortController();
+    const ended = large.call('x', ['x'.repeat(500)], { signal: caller.signal }).catch(error => error.code);
+    caller.abort();
+    return ended;
+  };
+  unwritten = 600;
+  expect(await ends()).toBe('ERR_AGENT_TOO_MANY_PENDING');
+  // The socket has taken most of it: that much is not in this process.
+  unwritten = 100;
+  expect(await ends()).toBe('ERR_AGENT_ABORTED');
+  large.close();
 });
 
 test('the first call of a turn waits for others if the turn before has had others', async () => {

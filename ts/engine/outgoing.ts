@@ -24,6 +24,8 @@ export class OutgoingCalls {
   readonly #chunks = new Chunks();
   readonly #pending: PendingCalls;
   readonly #sending: SendingCalls;
+  /** Calls that the primary has not accepted, of the frame that is being read. */
+  #refused: Call[] = [];
   /** The lane of the calls that were sent: open for words about them also when it takes no new call. */
   #wordsTo: OutgoingLane | undefined;
   #closed = false;
@@ -174,12 +176,20 @@ export class OutgoingCalls {
 
   /** Replies that came on `lane`. */
   receive(lane: number, payload: string | Buffer): void {
-    readReplies(payload, this.#sinkOf(lane));
+    try {
+      readReplies(payload, this.#sinkOf(lane));
+    } finally {
+      this.#putBackRefused();
+    }
   }
 
   /** Packed replies: the first `length` bytes. */
   receivePacked(lane: number, bytes: Buffer, length: number): void {
-    readPackedReplies(bytes, length, this.#sinkOf(lane));
+    try {
+      readPackedReplies(bytes, length, this.#sinkOf(lane));
+    } finally {
+      this.#putBackRefused();
+    }
   }
 
   #sinkOf(lane: number): ReplySink {
@@ -195,19 +205,10 @@ export class OutgoingCalls {
           this.#heed(call, status, value);
         }
       },
-      refuse: (id, cause) => {
+      refuse: (id, status, cause) => {
         const call = callOf(id);
         if (call) {
-          const message = `${call.name}: this process (Node ${process.version}) can't read the result: ${cause}`;
-          const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause });
-          if (call.stream) {
-            // Its generator is to end; only then is the slot free.
-            this.#say(call, Verb.Return);
-            this.#abandon(call, error);
-          } else {
-            this.#pending.release(call);
-            call.fail(error);
-          }
+          this.#unreadable(call, status, cause);
         }
       },
     };
@@ -359,13 +360,40 @@ export class OutgoingCalls {
     }
   }
 
+  #unreadable(call: Call, status: number, cause: unknown): void {
+    const isItem = status === Status.Item;
+    const { abandoned } = call;
+    if (!isItem) {
+      this.#pending.release(call);
+    }
+    if (abandoned) {
+      return;
+    }
+    const message = `${call.name}: this process (Node ${process.version}) can't read the result: ${cause}`;
+    const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause });
+    if (isItem) {
+      // Its generator is to end; only then is the slot free.
+      this.#say(call, Verb.Return);
+      this.#abandon(call, error);
+    } else {
+      this.#fail(call, error);
+    }
+  }
+
   #notAccepted(call: Call): void {
     if (call.abandoned) {
       this.#pending.release(call);
     } else {
-      // It comes again when there is another primary: this one takes nothing more.
+      this.#refused.push(call);
+    }
+  }
+
+  /** They come again when there is another primary: this one takes nothing more. */
+  #putBackRefused(): void {
+    if (this.#refused.length > 0) {
       this.pause();
-      this.#sending.putBack([call]);
+      this.#sending.putBack(this.#refused);
+      this.#refused = [];
     }
   }
 

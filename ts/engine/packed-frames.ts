@@ -219,7 +219,7 @@ export function readPackedReplies(bytes: Buffer, length: number, { take, refuse 
     try {
       value = unpack(bytes, at + HEAD + 1, end);
     } catch (error) {
-      refuse(id, error);
+      refuse(id, bytes[at + HEAD], error);
       at = end;
       continue;
     }

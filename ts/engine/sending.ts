@@ -57,8 +57,10 @@ export class SendingCalls {
 
   /** Nothing more is sent for now. */
   pause(): void {
-    this.#lane = undefined;
-    this.#waiting.startTimers();
+    if (this.#lane) {
+      this.#lane = undefined;
+      this.#waiting.startTimers();
+    }
   }
 
   /** Nothing more is sent, and nothing waits. */
@@ -82,7 +84,7 @@ export class SendingCalls {
       return;
     }
     this.#waiting.putBack(calls);
-    this.#lane ? this.#schedule() : this.#waiting.startTimers();
+    this.#lane ? this.#schedule() : this.#waiting.startTimersOf(calls);
   }
 
   /**

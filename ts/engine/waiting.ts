@@ -24,7 +24,8 @@ export class WaitingCalls {
       call.lane = 0;
       call.frame = 0;
     }
-    this.#calls = [...calls, ...this.#calls].sort((a, b) => a.order - b.order);
+    calls.sort((a, b) => a.order - b.order);
+    this.#calls = merged(calls, this.#calls);
   }
 
   /** All of them; they wait no longer. */
@@ -51,9 +52,32 @@ export class WaitingCalls {
     }
   }
 
+  /** The same for calls that were put back while the others' time runs. */
+  startTimersOf(calls: Call[]): void {
+    for (const call of calls) {
+      this.startTimer(call);
+    }
+  }
+
   startTimer(call: Call): void {
     const now = Date.now();
     call.waitsUntil ??= now + this.readyTimeout;
     call.waiting ??= setTimeout(this.expired, Math.max(0, call.waitsUntil - now), call);
   }
+}
+
+/** Two lists of calls in order as one. A new primary's, or an old one's many refusals: sorting all each time would take seconds. */
+function merged(some: Call[], others: Call[]): Call[] {
+  const all: Call[] = [];
+  let i = 0;
+  for (const other of others) {
+    while (i < some.length && some[i].order < other.order) {
+      all.push(some[i++]);
+    }
+    all.push(other);
+  }
+  while (i < some.length) {
+    all.push(some[i++]);
+  }
+  return all;
 }

@@ -147,7 +147,7 @@ export interface CallSink {
 export interface ReplySink {
   take(id: number, status: number, value: unknown): void;
   /** A reply that can't be read. */
-  refuse(id: number, reason: unknown): void;
+  refuse(id: number, status: number, reason: unknown): void;
 }
 
 /** The entries of a frame of calls, to be taken one by one. */
@@ -282,14 +282,15 @@ export function readReplies(payload: string | Buffer, { take, refuse }: ReplySin
       throw malformed('replies');
     }
     const id = payload.readUInt32LE(0);
+    const status = payload.readUInt8(4);
     let value: unknown;
     try {
       value = decode(payload.subarray(REPLY_HEAD), true);
     } catch (error) {
-      refuse(id, error);
+      refuse(id, status, error);
       return;
     }
-    take(id, payload.readUInt8(4), value);
+    take(id, status, value);
     return;
   }
   const batch = readBatch(payload, 'replies');
