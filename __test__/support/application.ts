@@ -21,6 +21,8 @@ export interface Answer extends Here {
   value: unknown;
 }
 
+/** How long a request that is made again may take: node:cluster gives some to a worker that has just died, who never answers. */
+const PATIENCE_MS = 3_000;
 /** What a member answers to a request that is for another one. */
 const MISDIRECTED = 421;
 
@@ -36,15 +38,15 @@ export class Application {
   ) {}
 
   /** One request, to whichever member takes it. */
-  get<T = Answer>(path: string): Promise<T> {
-    return get<T>(this.ports[Math.floor(Math.random() * this.ports.length)], path);
+  get<T = Answer>(path: string, timeout?: number): Promise<T> {
+    return get<T>(this.ports[Math.floor(Math.random() * this.ports.length)], path, timeout);
   }
 
   /** The first answer that there is: while a process starts or is replaced, its port refuses. */
   firstAnswer<T = Answer>(path: string, is: (answer: T) => boolean = () => true): Promise<T> {
     return until(
       async () => {
-        const answer = await this.get<T>(path);
+        const answer = await this.get<T>(path, PATIENCE_MS);
         return is(answer) ? answer : undefined;
       },
       { what: `an answer to ${path}`, timeout: 30_000 },
@@ -58,7 +60,7 @@ export class Application {
     await until(
       async () => {
         // A port whose only member has died refuses; the others still answer.
-        const round = await Promise.allSettled(this.ports.map(port => get<T>(port, path)));
+        const round = await Promise.allSettled(this.ports.map(port => get<T>(port, path, PATIENCE_MS)));
         for (const [i, answered] of round.entries()) {
           if (answered.status === 'fulfilled') {
             this.portOf.set(answered.value.pid, this.ports[i]);
