@@ -185,7 +185,10 @@ export interface MetricsConfig {
 export type MetricsOptions = Pick<MetricsConfig, 'format' | 'memberLabel' | 'timeout'>;
 
 export interface CallOptions {
-  /** End the call after this many milliseconds. Default: none; death of the primary ends a call by itself. */
+  /**
+   * End the call after this many milliseconds; of a stream, its opening alone, and no item. Default: none; death of the
+   * primary ends a call by itself.
+   */
   timeout?: number;
   /** Ends the call when it is aborted; what runs in the primary sees it in `currentCall().signal`. */
   signal?: AbortSignal;

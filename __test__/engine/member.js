@@ -136,6 +136,11 @@ const methods = {
     (async function* () {
       yield* [undefined, null, new Date(5), new Map([[1, 2]]), Buffer.from('b')];
     })(),
+  /** An async function that gives a stream after `ms`. */
+  opensLate: async ms => {
+    await new Promise(resolve => setTimeout(resolve, ms));
+    return methods.count(1);
+  },
   /** Gives one item, and nothing for a long time. */
   quiet: async function* () {
     yield 1;
@@ -336,10 +341,10 @@ const commands = {
     return engine.call(name, args, { signal: controller.signal });
   },
   /** Reads a stream, up to `most` items; what it got, and how it ended. */
-  read: async (name, args, most = Number.POSITIVE_INFINITY, pause = 0) => {
+  read: async (name, args, most = Number.POSITIVE_INFINITY, pause = 0, options = undefined) => {
     const items = [];
     try {
-      const stream = await engine.call(name, args);
+      const stream = await engine.call(name, args, options);
       for (;;) {
         if (items.length >= most) {
           const { done, value } = await stream.return('left');

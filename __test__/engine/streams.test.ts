@@ -48,6 +48,18 @@ test('an item that can not be sent ends the stream with its path', async () => {
   });
 });
 
+test('a timeout bounds the opening of a stream, and no item, the first one neither', async () => {
+  const inTime = { timeout: 1000 };
+  const reads = [
+    read('count', [1, { every: 1300 }], Number.POSITIVE_INFINITY, 0, inTime),
+    read('opensLate', [1300], Number.POSITIVE_INFINITY, 0, inTime),
+  ];
+  expect(await Promise.all(reads)).toMatchObject([
+    { items: [0], end: 'done' },
+    { items: [], error: { code: 'ERR_AGENT_TIMEOUT', outcome: 'unknown' } },
+  ]);
+});
+
 test('who leaves early ends the generator in the primary, which runs its finally', async () => {
   expect(await read('count', [1_000_000], 3)).toEqual({
     items: [0, 1, 2],
