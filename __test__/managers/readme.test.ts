@@ -19,10 +19,13 @@ test("README's application compiles and does what README says", async () => {
     'src/service/jobs.ts',
     'src/service/limits.ts',
   ]);
+  // Nothing but another port: what it needs to listen is in the example.
+  const [port] = await freePorts(1);
+  const configuration = files.get('src/configuration.ts') as string;
+  files.set('src/configuration.ts', configuration.replace('7001', String(port)));
   expect(await app.compile(files)).toBe('');
 
-  const [port] = await freePorts(1);
-  start(['manager.js'], { cwd: app.folder, env: { WORKERS: '3', MIDWAY_HTTP_PORT: String(port) } });
+  start(['manager.js'], { cwd: app.folder, env: { WORKERS: '3' } });
   const application = new Application([port], 3);
   await application.fromEach('/');
   const answers: { visits: number; pid: number; role: string }[] = [];
