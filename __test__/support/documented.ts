@@ -53,12 +53,20 @@ export class DocumentedApp {
     }
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     const options =
-      '--target ES2022 --module commonjs --moduleResolution node10 --experimentalDecorators --emitDecoratorMetadata ' +
-      '--useDefineForClassFields false --strict --strictPropertyInitialization false --skipLibCheck --types node ' +
-      '--rootDir src --outDir dist';
+      '--target ES2022 --experimentalDecorators --emitDecoratorMetadata --useDefineForClassFields false --strict ' +
+      '--strictPropertyInitialization false --skipLibCheck --types node --rootDir src';
+    // As Midway's own projects, and as those that are compiled file by file: what is a type alone must be imported as one.
+    const settings = [
+      '--module commonjs --moduleResolution node10 --outDir dist',
+      '--module node16 --moduleResolution node16 --isolatedModules --noEmit',
+    ];
     const typeRoots = ['--typeRoots', join(root, 'node_modules', '@types')];
-    const compiled = await runToEnd([tsc, ...options.split(' '), ...typeRoots, ...files.keys()], { cwd: this.folder });
-    return compiled.output;
+    let said = '';
+    for (const setting of settings) {
+      const args = [...options.split(' '), ...setting.split(' '), ...typeRoots, ...files.keys()];
+      said += (await runToEnd([tsc, ...args], { cwd: this.folder })).output;
+    }
+    return said;
   }
 
   remove(): void {

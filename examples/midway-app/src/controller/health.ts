@@ -1,5 +1,5 @@
 import { Controller, Get, Inject, MidwayHealthService, Query } from '@midwayjs/core';
-import { Context } from '@midwayjs/koa';
+import type { Context } from '@midwayjs/koa';
 import { ProcessHealthService } from '@midwayjs/process-agent';
 
 /** The health of this process, and of all of them. */

@@ -1,5 +1,5 @@
 import { Controller, Get, Inject } from '@midwayjs/core';
-import { Context } from '@midwayjs/koa';
+import type { Context } from '@midwayjs/koa';
 import { ProcessMetricsService } from '@midwayjs/process-agent';
 import { collectDefaultMetrics } from 'prom-client';
 
