@@ -1,28 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Application } from '../support/application';
 import { DocumentedApp, filesOf } from '../support/documented';
-import { freePorts } from '../support/http';
+import { removeTemporaryFolders, temporaryFolder } from '../support/folders';
+import { freePorts, get } from '../support/http';
 import { killAll, start } from '../support/processes';
+import { until } from '../support/until';
 
 const app = new DocumentedApp('readme');
 
 afterAll(async () => {
   await killAll();
   app.remove();
+  removeTemporaryFolders();
 });
 
-test("README's application compiles and does what README says", async () => {
+/** What README's Limits say that a warning names. */
+const PLAIN = `
+import { Provide } from '@midwayjs/core';
+import { RunInPrimary } from '@midwayjs/process-agent';
+
+@Provide()
+export class PlainService {
+  @RunInPrimary()
+  count(): number {
+    return 1;
+  }
+}
+`;
+
+/** README's files, with nothing changed but the port: what the application needs to listen is there. */
+function filesWithPort(port: number): Map<string, string> {
   const files = filesOf('README.md');
+  files.set('src/configuration.ts', files.get('src/configuration.ts')?.replace('7001', String(port)) as string);
+  return files;
+}
+
+test("README's application compiles and does what README says", async () => {
+  const [port] = await freePorts(1);
+  const files = filesWithPort(port);
   expect([...files.keys()]).toEqual([
     'src/configuration.ts',
     'src/service/visits.ts',
     'src/controller/home.ts',
     'src/service/jobs.ts',
     'src/service/limits.ts',
+    'src/config/config.default.ts',
   ]);
-  // Nothing but another port: what it needs to listen is in the example.
-  const [port] = await freePorts(1);
-  const configuration = files.get('src/configuration.ts') as string;
-  files.set('src/configuration.ts', configuration.replace('7001', String(port)));
   expect(await app.compile(files)).toBe('');
 
   start(['manager.js'], { cwd: app.folder, env: { WORKERS: '3' } });
@@ -37,4 +61,34 @@ test("README's application compiles and does what README says", async () => {
   expect(new Set(answers.map(answer => answer.pid)).size).toBeGreaterThan(1);
   const roles = new Map(answers.map(answer => [answer.pid, answer.role]));
   expect([...roles.values()].filter(role => role === 'primary').length).toBeLessThanOrEqual(1);
+});
+
+test('in production the log is where README says, and on the console when it is configured as README shows', async () => {
+  const [port] = await freePorts(1);
+  const files = filesWithPort(port);
+  const configuration = files.get('src/configuration.ts') as string;
+  files.set(
+    'src/configuration.ts',
+    `import log from './config/config.default';\n${configuration.replace(
+      'importConfigs: [',
+      'importConfigs: [{ default: process.env.SHOWN ? log : {} }, ',
+    )}`,
+  );
+  files.set('src/service/plain.ts', PLAIN);
+  expect(await app.compile(files)).toBe('');
+
+  for (const shown of ['', 'yes']) {
+    const home = temporaryFolder('home');
+    const group = `readme-${process.pid}-${Date.now()}`;
+    const env = { NODE_ENV: 'production', HOME: home, SHOWN: shown, MIDWAY_PROCESS_AGENT_GROUP: group };
+    const running = start(['bootstrap.js'], { cwd: app.folder, env });
+    await until(() => get(port, '/'), { what: 'the application to answer' });
+    // Its log is written when it has stopped.
+    running.child.kill('SIGTERM');
+    await running.exited;
+    const logged = readFileSync(join(home, 'logs', 'project-v4', 'midway-process-agent.log'), 'utf8');
+    const lines = [`pid ${running.pid} is primary of`, 'PlainService.count: declared with @RunInPrimary()'];
+    expect(lines.map(line => logged.includes(line))).toEqual([true, true]);
+    expect(lines.map(line => running.output.includes(line))).toEqual([shown !== '', shown !== '']);
+  }
 });
