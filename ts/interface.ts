@@ -55,7 +55,8 @@ export interface ProcessAgentConfig {
   /**
    * Whether calls that run locally, in the primary and in `standalone`, are checked for what could not be sent to
    * another process: `warn` logs it once per method, `error` throws `ERR_AGENT_NOT_SERIALIZABLE`. Real objects are
-   * passed either way. Default: `warn` where Midway's environment is a development one, else `off`.
+   * passed either way. Default: `warn` where Midway's environment (`MIDWAY_SERVER_ENV`, else `NODE_ENV`) is
+   * `local`, `test` or `unittest`, else `off`: `development` is none of these.
    */
   strictCopy?: 'off' | 'warn' | 'error';
   /**
