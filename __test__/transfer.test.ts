@@ -1,3 +1,4 @@
+import type { Cluster } from 'node:cluster';
 import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
 import { state } from '../ts/state';
@@ -248,6 +249,33 @@ describe('transfer()', () => {
 });
 
 describe('in a standalone application', () => {
+  it('what is kept goes on when the first worker is forked, with all that changes meanwhile', async () => {
+    const cluster = require('node:cluster') as Omit<Cluster, 'settings'> & { settings: object };
+    const turn = () => new Promise<void>(resolve => setImmediate(resolve));
+    const app = await startApp([Counter]);
+    const counter = await app.get(Counter);
+    await app.agent.transfer('slow', {
+      onHandover: turn,
+      onPrimary: hooksOf(log, 'slow').onPrimary,
+    });
+    const upgraded = new Promise(resolve => app.agent.once('primary', () => resolve(true)));
+    // As when it is forked: nobody else is there.
+    const { settings } = cluster;
+    cluster.settings = { exec: 'worker.js' };
+    try {
+      cluster.emit('fork', {} as never);
+      let added = 0;
+      do {
+        expect(await counter.add()).toBe(++added);
+      } while (!(await Promise.race([upgraded, turn()])));
+      expect(await counter.add()).toBe(++added);
+      expect(app.agent.explain().deployment).toBe('cluster');
+    } finally {
+      cluster.settings = settings;
+    }
+    expect(log).toEqual([['slow', undefined, 1], 'slow done']);
+  });
+
   it('hooks are told that it begins with nothing', async () => {
     const { agent } = await startApp([]);
     await agent.transfer('a', hooksOf(log, 'a'));

@@ -26,6 +26,9 @@ class App implements EngineHost {
   takeOver(state: unknown, epoch: number) {
     this.log.push(['takes over', state, epoch]);
   }
+  stayPrimary(epoch: number) {
+    this.log.push(['stays primary', epoch]);
+  }
   async giveUp() {
     this.log.push('gives up');
     return { count: 3 };
@@ -46,6 +49,7 @@ class Joined implements Partial<Engine> {
   constructor(
     readonly host: EngineHost,
     readonly elected: Role,
+    readonly left: unknown,
   ) {}
 
   async start() {
@@ -53,7 +57,7 @@ class Joined implements Partial<Engine> {
       joining = { finish, fail };
     });
     if (this.elected === 'primary') {
-      await this.host.takeOver(undefined, 77);
+      await this.host.takeOver(this.left, 77);
     }
     this.role = this.elected;
     this.epoch = 77;
@@ -76,7 +80,7 @@ class Joined implements Partial<Engine> {
 let app: App;
 let engine: UpgradingEngine;
 
-async function start(elected: Role) {
+async function start(elected: Role, left?: unknown) {
   app = new App();
   engine = new UpgradingEngine(
     ALONE,
@@ -85,7 +89,7 @@ async function start(elected: Role) {
       if (decision === ALONE) {
         return new StandaloneEngine(decision, resolveConfig({}), host);
       }
-      next = new Joined(host, elected);
+      next = new Joined(host, elected, left);
       return next as unknown as Engine;
     },
     app,
@@ -152,15 +156,23 @@ describe('while an application joins the group of its first worker', () => {
 });
 
 describe('an application that has joined the group of its first worker', () => {
-  it('takes over from itself what it has kept, in a new tenure', async () => {
+  it('keeps what it has, in a new tenure', async () => {
     await start('primary');
     const { tenure } = engine;
     fork();
     joining.finish();
     await engine.gather('name', [], question());
-    expect(app.log).toEqual(['gives up', ['takes over', { count: 3 }, 77]]);
+    expect(app.log).toEqual([['stays primary', 77]]);
     expect(tenure?.aborted).toBe(true);
     expect(engine.epoch).toBe(77);
+  });
+
+  it('takes over what another process has left there', async () => {
+    await start('primary', { count: 5 });
+    fork();
+    joining.finish();
+    await engine.gather('name', [], question());
+    expect(app.log).toEqual([['takes over', { count: 5 }, 77]]);
   });
 
   it('keeps what it has to itself when another process leads', async () => {

@@ -203,6 +203,10 @@ export class Membership implements EngineHost {
     return this.transfers.takeOver(state, epoch);
   }
 
+  stayPrimary(epoch: number): void {
+    this.transfers.goOn(epoch);
+  }
+
   healthBounds(): HealthBounds {
     return bounds(configuredHealthTimeoutOf(this.container));
   }

@@ -59,6 +59,13 @@ export class Transfers {
     }
   }
 
+  /** The next tenure is this process's as well: nobody is told anew. */
+  goOn(epoch: number): void {
+    if (this.#tenure) {
+      this.#tenure.epoch = epoch;
+    }
+  }
+
   /** What all hooks hand over within `limit` ms, by name; `undefined` if that is nothing. */
   async giveUp(limit = this.limits.giveUp): Promise<unknown> {
     const untaken = this.#tenure?.untaken ?? new Map();

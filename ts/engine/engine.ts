@@ -27,6 +27,8 @@ export interface EngineHost {
    * in the previous primary, `undefined` if there is none.
    */
   takeOver(state: unknown, epoch: number): void | Promise<void>;
+  /** This process stays primary, in a new tenure: what it keeps in memory is its own already. */
+  stayPrimary?(epoch: number): void;
   /**
    * This process is primary no more, and has answered what it had accepted: what shall the next one know? To be
    * said within `ms`, where that is given.

@@ -24,9 +24,6 @@ import { meetThreads } from './threads';
 
 type Join = (decision: Decision, host: EngineHost) => Engine;
 
-/** How long (ms) hooks may take to give up what the same process takes over again. */
-const GIVE_UP_MS = 1_200;
-
 // The module is the cluster object itself, which its types deny.
 const cluster = require('node:cluster') as Cluster;
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
@@ -240,8 +237,8 @@ export class UpgradingEngine implements Engine {
 }
 
 /**
- * What the next engine sees of the application: if this process becomes primary again, it takes over from itself what
- * it has kept in memory so far.
+ * What the next engine sees of the application: if this process is primary again, it keeps what it has in memory. It
+ * goes on to run its own calls meanwhile, and a copy made at any moment would lack what they change after it.
  */
 class UpgradeHost implements EngineHost {
   constructor(
@@ -265,8 +262,8 @@ class UpgradeHost implements EngineHost {
     this.host.deliver(topic, data, from);
   }
 
-  async takeOver(state: unknown, epoch: number): Promise<void> {
-    await this.host.takeOver(state ?? (this.isPrimary() ? await this.host.giveUp(GIVE_UP_MS) : undefined), epoch);
+  takeOver(state: unknown, epoch: number): void | Promise<void> {
+    return state === undefined && this.isPrimary() ? this.host.stayPrimary?.(epoch) : this.host.takeOver(state, epoch);
   }
 
   giveUp(ms?: number): unknown {
