@@ -4,12 +4,14 @@ import { resolveConfig } from '../ts/config';
 import type { Engine, EngineHost } from '../ts/engine/engine';
 import { StandaloneEngine } from '../ts/engine/standalone';
 import { UpgradingEngine } from '../ts/engine/upgrade';
-import type { AgentEvents, Role } from '../ts/interface';
+import type { AgentEvents, Member, Role } from '../ts/interface';
 import type { Decision } from '../ts/role/decision';
 
 const cluster = require('node:cluster') as Cluster;
 const ALONE = { deployment: 'standalone', group: 'standalone', groupKey: 'alone', reasons: [] as string[] } as Decision;
 const FORKED = { ...ALONE, deployment: 'cluster', group: 'cluster', groupKey: 'cluster' } as Decision;
+
+const OTHER = { id: 5, pid: 4321 } as Member;
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -61,6 +63,10 @@ class Joined implements Partial<Engine> {
     }
     this.role = this.elected;
     this.epoch = 77;
+    // As the others do: before whoever waits for the start goes on.
+    this.events.emit(this.elected, { epoch: 77 });
+    this.events.emit('primary-changed', { epoch: 77, pid: this.elected === 'primary' ? process.pid : 4321 });
+    this.events.emit('member-joined', OTHER);
   }
 
   async gather(...args: unknown[]) {
@@ -165,6 +171,32 @@ describe('an application that has joined the group of its first worker', () => {
     expect(app.log).toEqual([['stays primary', 77]]);
     expect(tenure?.aborted).toBe(true);
     expect(engine.epoch).toBe(77);
+  });
+
+  it.each([
+    ['primary', process.pid],
+    ['worker', 4321],
+  ] as const)('as %s tells what has changed with that, also when a listener throws', async (role, pid) => {
+    await start(role);
+    const told: unknown[] = [];
+    for (const event of ['primary', 'worker', 'primary-changed', 'member-joined'] as const) {
+      engine.events.on(event, (...args: unknown[]) => {
+        told.push([event, ...args]);
+        throw new Error('no matter');
+      });
+    }
+    fork();
+    joining.finish();
+    await engine.gather('name', [], question());
+    const news = [
+      [role, { epoch: 77 }],
+      ['primary-changed', { epoch: 77, pid }],
+      ['member-joined', OTHER],
+    ];
+    expect(told).toEqual(news);
+    expect(() => next.events.emit('member-left', OTHER)).not.toThrow();
+    expect(() => next.events.emit('member-joined', OTHER)).toThrow('no matter');
+    expect(told).toEqual([...news, ['member-joined', OTHER]]);
   });
 
   it('takes over what another process has left there', async () => {

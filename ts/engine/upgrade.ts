@@ -28,6 +28,9 @@ type Join = (decision: Decision, host: EngineHost) => Engine;
 const cluster = require('node:cluster') as Cluster;
 const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
 
+/** An event, and what it says. */
+type Happened = [event: (typeof EVENTS)[number], ...args: unknown[]];
+
 export class UpgradingEngine implements Engine {
   readonly events = new EventEmitter<AgentEvents>();
   readonly #decideAgain: (hasThreads: boolean) => Decision;
@@ -178,6 +181,10 @@ export class UpgradingEngine implements Engine {
       }
       this.#decision = decision;
       const next = this.#join(decision, new UpgradeHost(this.#host, () => this.#current.role === 'primary'));
+      let missed: Happened[] | undefined = [];
+      this.#forward(next, happened => {
+        missed ? missed.push(happened) : this.#emit(happened);
+      });
       try {
         await next.start();
       } catch (err) {
@@ -190,11 +197,12 @@ export class UpgradingEngine implements Engine {
       if (this.#closed) {
         return;
       }
-      this.#forward(next);
       if (this.#ready) {
         next.markReady();
       }
-      this.#tell(next);
+      const untold = missed;
+      missed = undefined;
+      this.#tell(untold);
     } catch (err) {
       // Going on alone would be a second primary beside the one that the workers elect.
       this.#failure = new ProcessAgentError(
@@ -209,14 +217,14 @@ export class UpgradingEngine implements Engine {
     }
   }
 
-  /** What happened before anybody listened to the new engine. A listener that throws is not a failure to join. */
-  #tell(engine: Engine): void {
-    try {
-      if (engine.role) {
-        (this.events as EventEmitter).emit(engine.role, { epoch: engine.epoch });
+  /** What happened before this process had joined. A listener that throws is not a failure to join. */
+  #tell(untold: readonly Happened[]): void {
+    for (const happened of untold) {
+      try {
+        this.#emit(happened);
+      } catch (err) {
+        this.#host.logger.error('[process-agent] a listener has failed', err);
       }
-    } catch (err) {
-      this.#host.logger.error('[process-agent] a listener has failed', err);
     }
   }
 
@@ -227,12 +235,14 @@ export class UpgradingEngine implements Engine {
     return this.#current;
   }
 
-  #forward(engine: Engine): void {
+  #forward(engine: Engine, tell = (happened: Happened) => this.#emit(happened)): void {
     for (const event of EVENTS) {
-      engine.events.on(event, (...args: unknown[]) => {
-        (this.events as EventEmitter).emit(event, ...args);
-      });
+      engine.events.on(event, (...args: unknown[]) => tell([event, ...args]));
     }
+  }
+
+  #emit([event, ...args]: Happened): void {
+    (this.events as EventEmitter).emit(event, ...args);
   }
 }
 
