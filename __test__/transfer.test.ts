@@ -1,6 +1,6 @@
 import type { Cluster } from 'node:cluster';
 import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
-import { ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
+import { OnlyInPrimary, ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
 import { state } from '../ts/state';
 import { closeAll, type LightApp, startApp } from './support/light-app';
 import { recordLog } from './support/log';
@@ -9,6 +9,8 @@ import { LocalEngine } from './support/memory-engine';
 jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
 
 const GROUP = { group: 'transfer', stopTimeout: 30, readyTimeout: 50 };
+
+const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
 
 @Provide()
 @Scope(ScopeEnum.Singleton)
@@ -48,9 +50,55 @@ class SlowCounter extends Counter {
 
   @RunInPrimary()
   async addSlowly(ms: number) {
-    await new Promise(resolve => setTimeout(resolve, ms));
+    await pause(ms);
     return this.add();
   }
+
+  @OnlyInPrimary()
+  async tick() {
+    await pause(60);
+    return this.add();
+  }
+
+  @OnlyInPrimary()
+  tickPromised(): Promise<number> {
+    return pause(60).then(() => this.add());
+  }
+
+  @RunInPrimary()
+  async *addings(times: number) {
+    yield* this.eachAdded(times);
+  }
+
+  @RunInPrimary()
+  async promisedAddings(times: number): Promise<AsyncIterable<number>> {
+    return this.eachAdded(times);
+  }
+
+  private async *eachAdded(times: number) {
+    for (let i = 0; i < times; i++) {
+      await pause(20);
+      yield await this.add();
+    }
+  }
+}
+
+/** The last item. */
+async function last(stream: AsyncIterable<number>): Promise<number | undefined> {
+  let item: number | undefined;
+  for await (item of stream) {
+  }
+  return item;
+}
+
+async function failAt(item: number, stream: AsyncIterable<number>): Promise<void> {
+  try {
+    for await (const each of stream) {
+      if (each === item) {
+        throw new Error('no more');
+      }
+    }
+  } catch {}
 }
 
 /** Hooks that note what happens to them. */
@@ -106,6 +154,32 @@ describe('what a primary keeps in memory', () => {
     expect(await Promise.all(slow)).toEqual([2, 1]);
     expect(await (await second.get(SlowCounter)).add()).toBe(3);
     await tooSlow;
+  });
+
+  it.each<[string, (counter: SlowCounter) => Promise<unknown>]>([
+    ['a scheduler has begun', counter => counter.tick()],
+    ['a scheduler has begun in a method that is not async', counter => counter.tickPromised()],
+    ['a stream does that is read here', counter => last(counter.addings(3))],
+    ['a promised stream does that is read here', async counter => last(await counter.promisedAddings(3))],
+    [
+      'a stream of a handler does that is read here',
+      async () => last(await first.agent.call<AsyncIterable<number>>('addings', [3])),
+    ],
+    ['a stream does that nobody reads to its end', counter => counter.addings(3).next()],
+    ['a stream does whose reader fails', counter => failAt(2, counter.addings(3))],
+  ])('holds what %s', async (what, begin) => {
+    const config = { group: 'transfer', stopTimeout: 600 };
+    first = await startApp([Counter, SlowCounter], config);
+    second = await startApp([Counter, SlowCounter], config);
+    const counter = await first.get(SlowCounter);
+    first.agent.handle('addings', (times: number) => counter.addings(times));
+    const next = await second.get(SlowCounter);
+    const running = begin(counter);
+    await new Promise(setImmediate);
+    await first.close();
+    await running;
+    expect([what, next.count]).toEqual([what, counter.count]);
+    expect(counter.count).toBeGreaterThan(0);
   });
 
   it('is gone when a primary is lost, and the next one is told so', async () => {

@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { types } from 'node:util';
+import { isAsyncIterable, within } from './stream';
 import { WhenIdle } from './when-idle';
 
 interface Run {
@@ -16,7 +17,7 @@ export class OwnRuns {
   #finishing = false;
   readonly #idle = new WhenIdle(() => this.isBusy);
 
-  /** A promise of the result counts as running until it has settled. */
+  /** A promise of the result counts as running until it has settled; a generator while it is read. */
   run(work: () => unknown): unknown {
     const run: Run = { ended: false };
     let result: unknown;
@@ -27,15 +28,18 @@ export class OwnRuns {
     }
     if (types.isPromise(result)) {
       this.#running++;
-      const end = () => {
-        run.ended = true;
-        if (--this.#running === 0) {
-          this.#idle.tell();
-        }
-      };
-      result.then(end, end);
+      return result.then(
+        value => {
+          this.#end(run);
+          return this.#read(value);
+        },
+        error => {
+          this.#end(run);
+          throw error;
+        },
+      );
     }
-    return result;
+    return this.#read(result);
   }
 
   /**
@@ -60,5 +64,28 @@ export class OwnRuns {
   /** Resolves when what runs has ended, or after `timeout` ms. */
   idle(timeout: number): Promise<void> {
     return this.#idle.wait(timeout);
+  }
+
+  /** The body of a generator runs where it is read. Other streams are passed as the objects that they are. */
+  #read(result: unknown): unknown {
+    return isAsyncIterable(result) && types.isGeneratorObject(result) ? this.#reading(result) : result;
+  }
+
+  /** Counts from the first `next()` on. Who never leaves the loop holds up a stop for as long as it waits at all. */
+  async *#reading(generator: AsyncIterable<unknown>): AsyncGenerator<unknown, unknown, unknown> {
+    const run: Run = { ended: false };
+    this.#running++;
+    try {
+      return yield* within(generator, work => this.#current.run(run, work));
+    } finally {
+      this.#end(run);
+    }
+  }
+
+  #end(run: Run): void {
+    run.ended = true;
+    if (--this.#running === 0) {
+      this.#idle.tell();
+    }
   }
 }

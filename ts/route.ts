@@ -79,10 +79,15 @@ function send(membership: Membership, method: DecoratedMethod, self: unknown, ar
 
 /** Runs a decorated method where `runsHere`, watched as the application of its object wants it. */
 export function runHere(method: DecoratedMethod, self: unknown, args: unknown[]): unknown {
-  const { strict, ownRuns } = (self as Attached | null | undefined)?.[MEMBERSHIP] ?? {};
+  const strict = (self as Attached | null | undefined)?.[MEMBERSHIP]?.strict;
   const run = () => method.original.apply(self, args as never[]);
-  const checked = strict ? () => strict.run(readableName(method), args, run) : run;
-  return ownRuns ? ownRuns.run(checked) : checked();
+  return runOwn(self, strict ? () => strict.run(readableName(method), args, run) : run);
+}
+
+/** Runs what the next primary may have to wait for. */
+export function runOwn(self: unknown, run: () => unknown): unknown {
+  const ownRuns = (self as Attached | null | undefined)?.[MEMBERSHIP]?.ownRuns;
+  return ownRuns ? ownRuns.run(run) : run();
 }
 
 export type Named = Pick<DecoratedMethod, 'owner' | 'key'>;

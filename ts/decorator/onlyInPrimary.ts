@@ -1,4 +1,5 @@
-import { isElsewhere, liveMembership, runsHere } from '../route';
+import { isElsewhere, liveMembership, runOwn, runsHere } from '../route';
+import { state } from '../state';
 import { markDecorated } from './registry';
 import { checkFactory, checkMethod, isAsync, replace, returnsPromise } from './wrap';
 
@@ -20,20 +21,22 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
   return (target, key, descriptor) => {
     const decorated = checkMethod('OnlyInPrimary', target, key, descriptor);
     const original = decorated.descriptor.value;
+    const run = (self: unknown, args: never[]) =>
+      state.watching > 0 ? runOwn(self, () => original.apply(self, args)) : original.apply(self, args);
     const { asynchronous, plain } = {
       async asynchronous(this: unknown, ...args: never[]) {
         if (runsHere(this)) {
-          return original.apply(this, args);
+          return run(this, args);
         }
         if (isElsewhere(this) === undefined) {
           await liveMembership(this, decorated);
-          return runsHere(this) ? original.apply(this, args) : undefined;
+          return runsHere(this) ? run(this, args) : undefined;
         }
         return undefined;
       },
       plain(this: unknown, ...args: never[]) {
         if (runsHere(this)) {
-          return original.apply(this, args);
+          return run(this, args);
         }
         // A caller of a method that returns a promise goes on with `.then`.
         return returnsPromise(decorated) ? asynchronous.apply(this, args) : undefined;
