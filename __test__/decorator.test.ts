@@ -44,6 +44,11 @@ class Account {
   tick() {
     return 'ticked';
   }
+
+  @OnlyInPrimary()
+  async *sweep(_from: number) {
+    yield 'swept';
+  }
 }
 
 class Undecorated {
@@ -51,6 +56,7 @@ class Undecorated {
   promised(_amount: number) {}
   async *entries(_from: number, _to?: number) {}
   async forget(_note: string) {}
+  async *sweep(_from: number) {}
 }
 
 function refusal(decorate: () => unknown): ProcessAgentError {
@@ -67,7 +73,7 @@ const loose = { RunInPrimary, RunInAll, OnlyInPrimary } as any;
 
 describe('a decorated method', () => {
   it('looks like the method that it replaces', () => {
-    for (const key of ['deposit', 'promised', 'entries', 'forget'] as const) {
+    for (const key of ['deposit', 'promised', 'entries', 'forget', 'sweep'] as const) {
       const descriptor = Object.getOwnPropertyDescriptor(Account.prototype, key) as PropertyDescriptor;
       const plain = Object.getOwnPropertyDescriptor(Undecorated.prototype, key) as PropertyDescriptor;
       expect({ ...descriptor, value: undefined }).toEqual({ ...plain, value: undefined });
@@ -88,6 +94,7 @@ describe('a decorated method', () => {
     expect(account.plain()).toBe(15);
     expect(await account.cron()).toBe('ran');
     expect(account.tick()).toBe('ticked');
+    expect(await account.sweep(0).next()).toEqual({ done: false, value: 'swept' });
   });
 
   it('passes real objects, callbacks included', async () => {
@@ -254,6 +261,16 @@ describe('@RunInPrimary refuses', () => {
 });
 
 describe('@RunInAll refuses', () => {
+  it.each([
+    ['async', async function* () {}],
+    ['other', function* () {}],
+  ])('a generator, %s', (_, value) => {
+    class Service {}
+    const err = refusal(() => loose.RunInAll()(Service.prototype, 'run', { value }));
+    expect(err.code).toBe('ERR_AGENT_DECORATOR');
+    expect(err.message).toBe('@RunInAll() stands on Service.run, a generator, which nobody would read.');
+  });
+
   it.each([
     [{ name: 'x' }, "has no option 'name'. Options: timeout."],
     [{ timeout: 1.5 }, 'timeout must be a whole number'],

@@ -45,6 +45,17 @@ class Counter {
   }
 
   @OnlyInPrimary()
+  async *ticks(): AsyncGenerator<number, string, number | undefined> {
+    try {
+      const given = yield 1;
+      yield given ?? 2;
+      return 'ticked';
+    } finally {
+      this.count = -1;
+    }
+  }
+
+  @OnlyInPrimary()
   tickPromised(): Promise<string> {
     return Promise.resolve('ticked');
   }
@@ -250,6 +261,24 @@ describe('@OnlyInPrimary', () => {
     expect(calls).toEqual([]);
   });
 
+  it('gives the generator in the primary and one of nothing in a worker', async () => {
+    const [there, here] = [await primary.get(Counter), await worker.get(Counter)];
+    const ticks = there.ticks();
+    expect([await ticks.next(), await ticks.next(5), await ticks.next()]).toEqual([
+      { done: false, value: 1 },
+      { done: false, value: 5 },
+      { done: true, value: 'ticked' },
+    ]);
+    there.count = 0;
+    for await (const tick of there.ticks()) {
+      expect(tick).toBe(1);
+      break;
+    }
+    expect(there.count).toBe(-1);
+    expect(await here.ticks().next()).toEqual({ done: true, value: undefined });
+    expect([here.count, calls]).toEqual([0, []]);
+  });
+
   it('does nothing after the application has been closed', async () => {
     const there = await primary.get(Counter);
     await primary.close();
@@ -316,10 +345,12 @@ describe('before the application has started', () => {
     const [result, tick] = [counter.add(4), counter.tick()];
     expect(counter.count).toBe(0);
     expect(counter.tickPlain()).toBeUndefined();
+    const ticks = counter.ticks().next();
     release();
     await starting;
     expect(await result).toEqual({ count: 4 });
     expect(await tick).toBe('ticked');
+    expect(await ticks).toEqual({ done: false, value: 1 });
   });
 
   it('a call that waits sends what it was called with', async () => {

@@ -30,6 +30,11 @@ export class Service {
   @OnlyInPrimary()
   tick(): void {}
 
+  @OnlyInPrimary()
+  async *ticks(): AsyncGenerator<number> {
+    yield 1;
+  }
+
   @RunInPrimary({ idempotent: true })
   async repeatable(): Promise<void> {}
 
@@ -41,6 +46,10 @@ export class Service {
   async counted(): Promise<number> {
     return 1;
   }
+
+  // @ts-expect-error: nobody would read it.
+  @RunInAll()
+  async *all(): AsyncGenerator<void> {}
 
   // @ts-expect-error: it returns a promise in every process.
   @RunInAll()

@@ -1,9 +1,12 @@
 import { isElsewhere, liveMembership, runOwn, runsHere } from '../route';
 import { state } from '../state';
 import { markDecorated } from './registry';
-import { checkFactory, checkMethod, isAsync, replace, returnsPromise } from './wrap';
+import { checkFactory, checkMethod, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
 
-/** The decorator of `@OnlyInPrimary()`: any method; elsewhere it returns `undefined`, or a promise of it. */
+/**
+ * The decorator of `@OnlyInPrimary()`: any method; elsewhere it returns `undefined`, or a promise of it. An async
+ * generator method returns a generator of nothing.
+ */
 export type OnlyInPrimaryDecorator = (
   target: object,
   key: string | symbol,
@@ -23,7 +26,7 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
     const original = decorated.descriptor.value;
     const run = (self: unknown, args: never[]) =>
       state.watching > 0 ? runOwn(self, () => original.apply(self, args)) : original.apply(self, args);
-    const { asynchronous, plain } = {
+    const { asynchronous, streaming, plain } = {
       async asynchronous(this: unknown, ...args: never[]) {
         if (runsHere(this)) {
           return run(this, args);
@@ -34,6 +37,10 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
         }
         return undefined;
       },
+      async *streaming(this: unknown, ...args: never[]) {
+        const stream = (await asynchronous.apply(this, args)) as AsyncGenerator | undefined;
+        return stream && (yield* stream);
+      },
       plain(this: unknown, ...args: never[]) {
         if (runsHere(this)) {
           return run(this, args);
@@ -43,6 +50,6 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
       },
     };
     markDecorated(decorated.owner);
-    replace(decorated, isAsync(original) ? asynchronous : plain);
+    replace(decorated, isAsyncGenerator(original) ? streaming : isAsync(original) ? asynchronous : plain);
   };
 }

@@ -1,8 +1,9 @@
+import { types } from 'node:util';
 import { callAll } from '../all';
 import type { RunInAllOptions } from '../interface';
 import { checkOptions, GATHER_RULES } from '../options';
-import { type DecoratedMethod, registerMethod } from './registry';
-import { checkFactory, checkMethod, isAsync, replace } from './wrap';
+import { type DecoratedMethod, readableName, registerMethod } from './registry';
+import { checkFactory, checkMethod, isAsync, refuse, replace } from './wrap';
 
 /** What `@RunInAll()` is, to the compiler: there is no one result, so a method has none. */
 export type AllMethodDecorator = <T extends (...args: never[]) => Promise<void>>(
@@ -24,6 +25,10 @@ export function RunInAll(options: RunInAllOptions = {}): AllMethodDecorator {
     const { owner, key: name } = decorated;
     const original = decorated.descriptor.value;
     const method: DecoratedMethod = { kind: 'all', owner, key: name, original, options: { ...options } };
+    if (types.isGeneratorFunction(original)) {
+      // Its body runs where it is read, and that is nowhere.
+      throw refuse(`@RunInAll() stands on ${readableName(method)}, a generator, which nobody would read.`);
+    }
     registerMethod(method);
     const { asynchronous, plain } = {
       async asynchronous(this: unknown, ...args: never[]) {

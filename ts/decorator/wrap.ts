@@ -84,6 +84,6 @@ export function copyLook(original: AnyMethod, replacement: AnyMethod): AnyMethod
   return replacement;
 }
 
-function refuse(message: string): ProcessAgentError {
+export function refuse(message: string): ProcessAgentError {
   return new ProcessAgentError('ERR_AGENT_DECORATOR', message);
 }
