@@ -13,6 +13,7 @@ import { CallBatch, callText, nameText, type ReplySink, readReplies, Status, Ver
 import { encodeError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
 import { OwnMetrics } from '../ts/metrics/own';
+import { WaitedCall } from '../ts/own-call';
 import { Transfers } from '../ts/transfer';
 
 const member = { id: 2, pid: 4711, state: 'ready' } as Member;
@@ -223,6 +224,46 @@ test('a call that another one has given up is not run when this process becomes 
   expect(await first).toBe('first');
   expect(await second).toMatchObject({ code: 'ERR_AGENT_ABORTED', outcome: 'not-sent' });
   expect(ran).toEqual(['first']);
+});
+
+test('a call that runs here hears when its caller gives it up, and nothing once it has ended', async () => {
+  const limits = { maxPayload: 1000, maxPending: 10, maxPendingBytes: 1000, readyTimeout: 5000 };
+  const outgoing = outgoingWith(limits);
+  const controllers = ['ends', 'fails', 'streams', 'is left'].map(name => ({
+    name,
+    controller: new AbortController(),
+  }));
+  const results = controllers.map(({ name, controller }) =>
+    outgoing.call(name, [], { signal: controller.signal, carrier: { name } }).catch(error => error),
+  );
+  const signals: AbortSignal[] = [];
+  const tenure = new AbortController();
+  outgoing.runHere(
+    (name, _, waited) => {
+      expect(waited?.carrier).toEqual({ name });
+      signals.push(waited?.signal as AbortSignal);
+      if (name === 'fails') {
+        throw new RangeError('no');
+      }
+      const stream = (async function* () {
+        yield 1;
+      })();
+      return name === 'streams' ? stream : name === 'ends' ? Promise.resolve('ended') : new Promise(() => {});
+    },
+    carrier => new WaitedCall(() => ({}) as Member, 7, tenure.signal, carrier),
+  );
+  const [ended, failed, stream] = await Promise.all(results.slice(0, 3));
+  expect([ended, failed]).toEqual(['ended', new RangeError('no')]);
+  for (const { controller } of controllers) {
+    controller.abort();
+  }
+  expect(await results[3]).toMatchObject({ code: 'ERR_AGENT_ABORTED', outcome: 'unknown' });
+  expect(signals.map(signal => signal.aborted)).toEqual([false, false, false, true]);
+  expect(signals[3].reason).toMatchObject({ code: 'ERR_AGENT_ABORTED' });
+  // Of all that has not ended the tenure is a bound as well.
+  tenure.abort();
+  expect(signals.map(signal => signal.aborted)).toEqual([false, false, true, true]);
+  expect(await (stream as AsyncGenerator).next()).toEqual({ done: false, value: 1 });
 });
 
 test.each([[[1, { a: 'x' }]], [[new Date(5), 'x']], [['x'.repeat(5000)]]])(

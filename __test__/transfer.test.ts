@@ -1,6 +1,7 @@
 import type { Cluster } from 'node:cluster';
 import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
-import { OnlyInPrimary, ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
+import { type Member, OnlyInPrimary, ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
+import { WaitedCall } from '../ts/own-call';
 import { state } from '../ts/state';
 import { closeAll, type LightApp, startApp } from './support/light-app';
 import { recordLog } from './support/log';
@@ -91,6 +92,13 @@ async function last(stream: AsyncIterable<number>): Promise<number | undefined> 
   return item;
 }
 
+/** As the first application's engine runs a call that has waited until it is primary. */
+function waited(handler: string, ...args: unknown[]): unknown {
+  const [membership] = state.memberships;
+  const { self, epoch, tenure } = membership.engine;
+  return membership.invoke(`#${handler}`, args, new WaitedCall(() => self as Member, epoch, tenure, undefined));
+}
+
 async function failAt(item: number, stream: AsyncIterable<number>): Promise<void> {
   try {
     for await (const each of stream) {
@@ -159,6 +167,8 @@ describe('what a primary keeps in memory', () => {
   it.each<[string, (counter: SlowCounter) => Promise<unknown>]>([
     ['a scheduler has begun', counter => counter.tick()],
     ['a scheduler has begun in a method that is not async', counter => counter.tickPromised()],
+    ['a call does that has waited here', async () => waited('add later')],
+    ['a stream does that has waited here', async () => last(waited('addings', 3) as AsyncIterable<number>)],
     ['a stream does that is read here', counter => last(counter.addings(3))],
     ['a promised stream does that is read here', async counter => last(await counter.promisedAddings(3))],
     [
@@ -173,6 +183,7 @@ describe('what a primary keeps in memory', () => {
     second = await startApp([Counter, SlowCounter], config);
     const counter = await first.get(SlowCounter);
     first.agent.handle('addings', (times: number) => counter.addings(times));
+    first.agent.handle('add later', () => pause(60).then(() => counter.add()));
     const next = await second.get(SlowCounter);
     const running = begin(counter);
     await new Promise(setImmediate);

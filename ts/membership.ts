@@ -179,11 +179,13 @@ export class Membership implements EngineHost {
     return this.#closing;
   }
 
-  /** Runs what another member has called, or has asked of all, in this process. */
+  /** Runs what another member has called, or this process before it was primary, or what one has asked of all. */
   invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown {
-    const run = () => this.targets.run(name, args);
+    const { ownRuns } = this;
+    const work = () => this.targets.run(name, args);
+    const run = ownRuns && (!invocation || invocation.isOwnCall) ? () => ownRuns.run(work) : work;
     if (!invocation) {
-      return this.ownRuns ? this.ownRuns.run(run) : run();
+      return run();
     }
     const within = this.wantsInvocations ? () => runUnder(invocation, run) : run;
     return invocation.carrier ? runInContext(invocation.carrier, within) : within();

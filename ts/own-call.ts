@@ -1,5 +1,5 @@
 /** Calls that a process makes of itself, where others would make them of another member. */
-import type { Invocation } from './engine/engine';
+import type { Carrier, Invocation } from './engine/engine';
 import { type CallOutcome, ProcessAgentError } from './errors';
 import type { CallOptions, Member } from './interface';
 
@@ -8,7 +8,7 @@ const underWay = new WeakMap<AbortSignal, Set<OwnInvocation>>();
 
 /** What `currentCall()` gives in such a call. */
 export class OwnInvocation implements Invocation {
-  readonly carrier = undefined;
+  readonly carrier: Carrier | undefined = undefined;
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #ended = false;
@@ -52,6 +52,29 @@ export class OwnInvocation implements Invocation {
       underWay.get(this.tenure)?.delete(this);
     }
   }
+}
+
+/** A call that has waited for a primary, which this process is now. */
+export class WaitedCall extends OwnInvocation {
+  readonly isOwnCall = true;
+
+  constructor(
+    self: () => Member,
+    epoch: number,
+    tenure: AbortSignal | undefined,
+    override readonly carrier: Carrier | undefined,
+  ) {
+    super(self, epoch, tenure);
+  }
+
+  /** Whoever has made it waits no longer. */
+  leave(): void {
+    this.abort(nobodyWaits('the caller waits no longer'));
+  }
+}
+
+export function nobodyWaits(why: string): ProcessAgentError {
+  return new ProcessAgentError('ERR_AGENT_ABORTED', `Nobody waits for this call any more: ${why}.`);
 }
 
 function callsOf(tenure: AbortSignal): Set<OwnInvocation> {

@@ -224,6 +224,24 @@ test('a call that waits in a process that becomes primary itself runs there', as
   expect(await waiting).toEqual([worker.pid, new Date(5)]);
 });
 
+test('a call that has waited until its own process is primary is known there as any other is', async () => {
+  const primary = processes.start({ starting: true });
+  await primary.started();
+  const worker = processes.start({ invocations: true });
+  await worker.started();
+  const carrier = { traceparent: '00-1-2-01' };
+  const traced = worker.run('call', 'carrier', [], { carrier });
+  const left = worker.call('watched').catch(error => error);
+  await worker.run('role');
+  primary.child.kill('SIGKILL');
+  expect(await traced).toEqual(carrier);
+  const { epoch } = await worker.run<{ epoch: number }>('role');
+  expect(await worker.until('the call', told => told.type === 'running')).toMatchObject({ caller: worker.pid, epoch });
+  await worker.run('close');
+  expect(await left).toMatchObject({ code: 'ERR_AGENT_CLOSED', outcome: 'unknown' });
+  expect(await worker.until('its end', told => told.type === 'aborted')).toMatchObject({ reason: 'ERR_AGENT_ABORTED' });
+});
+
 test('a timeout ends a call, and a reply that comes later disturbs nobody', async () => {
   const { workers } = await processes.group(1);
   const [worker] = workers;

@@ -14,8 +14,8 @@ import type { Registry } from '../metrics/registry-types';
 /** What an engine asks of the application that it serves. */
 export interface EngineHost {
   /**
-   * Runs a call that arrived from another member, or a question of one to all. May return a promise, or an async
-   * iterable. `invocation` is there when `wantsInvocations` says so, or when the caller's carrier has come along.
+   * Runs a call that arrived from another member or has waited here, or a question of one to all. May return a promise,
+   * or an async iterable. `invocation` is there when `wantsInvocations` says so, or when the caller's carrier has come along.
    */
   invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown;
   /** Whether somebody may ask for `currentCall()`: keeping an account of each call costs time. */
@@ -62,6 +62,8 @@ export interface Invocation {
   readonly signal: AbortSignal;
   /** What the caller's process sent along: the tracing context, in words of its own. */
   readonly carrier: Carrier | undefined;
+  /** The call is one of this process, which has become primary while it waited. */
+  readonly isOwnCall?: boolean;
 }
 
 /** Small texts that travel beside a call. */

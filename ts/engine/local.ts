@@ -9,6 +9,7 @@ import type { ResolvedConfig } from '../config';
 import { type AgentErrorCode, ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import { isInspected, loadBinding, type NativeAgent } from '../native';
+import { WaitedCall } from '../own-call';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import { nativeAdmin } from './admin';
@@ -512,7 +513,13 @@ export class LocalEngine implements Engine {
     }
     this.#whenStarted?.resolve();
     this.#ask();
-    this.#outgoing.runHere((name, args) => this.host.invoke(name, args, undefined));
+    this.#outgoing.runHere(
+      (name, args, waited) => this.host.invoke(name, args, waited),
+      carrier =>
+        carrier || this.host.wantsInvocations
+          ? new WaitedCall(() => this.self, epoch, this.tenure, carrier)
+          : undefined,
+    );
     this.#emit('primary', { epoch });
     this.#emit('primary-changed', { epoch, pid: process.pid });
   }

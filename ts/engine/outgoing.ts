@@ -3,11 +3,13 @@
 import { type Encoded, sizeOf } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
+import type { WaitedCall } from '../own-call';
+import { ending, isAsyncIterable } from '../stream';
 import { Batch } from './batch';
 import { Call, type Tally } from './call';
 import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
 import { Chunks, Packed, type Sendable } from './chunks';
-import type { EngineCallOptions } from './engine';
+import type { Carrier, EngineCallOptions } from './engine';
 import { tooLarge } from './outcome';
 import { packCall, readPackedReplies } from './packed-frames';
 import { PendingCalls, type PendingLimits } from './pending';
@@ -124,27 +126,48 @@ export class OutgoingCalls {
   }
 
   /** This process has become primary itself: what waits runs here, in order. */
-  runHere(invoke: (name: string, args: unknown[]) => unknown): void {
+  runHere(
+    invoke: (name: string, args: unknown[], waited: WaitedCall | undefined) => unknown,
+    waitedCall?: (carrier: Carrier | undefined) => WaitedCall | undefined,
+  ): void {
     for (const call of this.#sending.take()) {
       if (this.#pending.get(call.id) !== call) {
         // One of those before it has made its caller give up.
         continue;
       }
       call.mayHaveRun = true;
-      // Its timeout and its signal still end the wait.
+      const waited = waitedCall?.(call.carrier);
+      // Its timeout and its signal still end the wait, and so does the end of this engine: the method hears of it.
+      const { unlisten } = call;
+      call.unlisten = () => {
+        unlisten?.();
+        waited?.leave();
+      };
       const settle = (how: () => void) => {
         if (this.#pending.get(call.id) === call) {
+          call.unlisten = unlisten;
           this.#pending.release(call);
           how();
         }
       };
-      const failed = (error: unknown) => settle(() => call.fail(error));
-      try {
-        const result = invoke(call.name, call.readArgs());
-        if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
-          Promise.resolve(result).then(value => settle(() => call.succeed(value)), failed);
+      const failed = (error: unknown) => {
+        waited?.end();
+        settle(() => call.fail(error));
+      };
+      const succeeded = (value: unknown) => {
+        if (waited && isAsyncIterable(value)) {
+          settle(() => call.succeed(ending(value, () => waited.end())));
         } else {
-          settle(() => call.succeed(result));
+          waited?.end();
+          settle(() => call.succeed(value));
+        }
+      };
+      try {
+        const result = invoke(call.name, call.readArgs(), waited);
+        if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
+          Promise.resolve(result).then(succeeded, failed);
+        } else {
+          succeeded(result);
         }
       } catch (error) {
         failed(error);

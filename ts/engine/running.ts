@@ -1,6 +1,7 @@
 /** What is known of a call, or a question to all, while it is run for another member. */
-import { ProcessAgentError } from '../errors';
+import type { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
+import { nobodyWaits } from '../own-call';
 import type { Carrier, Invocation } from './engine';
 
 export class Running implements Invocation {
@@ -25,7 +26,7 @@ export class Running implements Invocation {
   }
 
   abort(why: string): void {
-    this.#reason ??= new ProcessAgentError('ERR_AGENT_ABORTED', `Nobody waits for this call any more: ${why}.`);
+    this.#reason ??= nobodyWaits(why);
     this.#controller?.abort(this.#reason);
   }
 }
