@@ -63,8 +63,9 @@ function replySink(entries: unknown[]): ReplySink {
       expect([id, status].every(Number.isInteger)).toBe(true);
       entries.push({ id, status, value });
     },
-    refuse(id, reason) {
-      expect([Number.isInteger(id), reason]).toEqual([true, someError]);
+    refuse(id, status, reason) {
+      expect([id, status].every(Number.isInteger)).toBe(true);
+      expect(reason).toEqual(someError);
       entries.push({ id, refused: true });
     },
   };
