@@ -1,9 +1,11 @@
 import { encode } from '../ts/codec';
+import { resolveConfig } from '../ts/config';
 import { Answers } from '../ts/engine/answers';
 import type { Tally } from '../ts/engine/call';
 import { Chunks, type Packed } from '../ts/engine/chunks';
 import type { EngineHost, Invocation } from '../ts/engine/engine';
 import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
+import { EngineMetrics } from '../ts/engine/metrics';
 import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
 import { PackedCalls, packCall, readPackedReplies, setId } from '../ts/engine/packed-frames';
 import { Requests, type SendParcel } from '../ts/engine/requests';
@@ -847,6 +849,40 @@ test('a gather whose own part has run is not said not to have been sent', async 
   expect(await gathered).toMatchObject({ code: 'ERR_AGENT_NO_PRIMARY', outcome: 'unknown' });
   expect(await published).toMatchObject({ code: 'ERR_AGENT_NO_PRIMARY', outcome: 'not-sent' });
   expect(ran).toHaveBeenCalledTimes(1);
+});
+
+test('a scrape that can not be sent when a tenure begins fails alone, and holds the process no longer', async () => {
+  let holds = 0;
+  const agent = { ...noTraffic, sayMetrics: () => true };
+  const metrics = new EngineMetrics(
+    resolveConfig(undefined),
+    hostOf(() => {}),
+    agent,
+    () => 0,
+    () => 'none',
+    pending => {
+      holds += pending ? 1 : -1;
+    },
+  );
+  const sent: unknown[] = [];
+  const scrapes = [10, 0.5, 20].map(timeout => metrics.scrape({ format: 'text', memberLabel: false, timeout }));
+  metrics.join(
+    1,
+    parcel => {
+      if ('timeoutMs' in parcel && parcel.timeoutMs === 0.5) {
+        throw new Error('no such time');
+      }
+      sent.push('timeoutMs' in parcel && parcel.timeoutMs);
+    },
+    1000,
+  );
+  await expect(scrapes[1]).rejects.toThrow('no such time');
+  expect([sent, holds]).toEqual([[10, 20], 1]);
+  for (const request of [1, 3]) {
+    metrics.heed({ type: 'scraped', request, problems: [] }, 'all');
+  }
+  expect([await scrapes[0], await scrapes[2], holds]).toEqual(['all', 'all', 0]);
+  await metrics.close();
 });
 
 test('a question is run once, also when what it runs fails with what another process does not have', async () => {

@@ -12,7 +12,7 @@ import {
   Scope,
   ScopeEnum,
 } from '@midwayjs/core';
-import { OnlyInPrimary, ProcessAgentError, RunInPrimary } from '../ts';
+import { OnlyInPrimary, ProcessAgentError, ProcessMetricsService, RunInPrimary } from '../ts';
 import { state } from '../ts/state';
 import { closeAll, startApp } from './support/light-app';
 
@@ -179,6 +179,21 @@ describe('a standalone application', () => {
     const loaded = Object.keys(require.cache);
     expect(loaded).toContainEqual(expect.stringMatching(/engine[\\/]standalone/));
     expect(loaded.filter(file => /engine[\\/]local|\.node$|binding\.js$/.test(file))).toEqual([]);
+  });
+
+  it.each([
+    [{ timeout: 0.9 * 1_500.5 }, 'getMetrics(): timeout must be a whole number of milliseconds from 0 to 3600000.'],
+    [{ timeout: -1 }, 'getMetrics(): timeout must be a whole number of milliseconds from 0 to 3600000.'],
+    [{ memberLabel: 'yes' }, 'getMetrics(): memberLabel must be true or false.'],
+    [{ format: 'json' }, "getMetrics(): format must be 'text' or 'openmetrics'."],
+    [{ label: true }, "getMetrics() has no option 'label'. Options: format, memberLabel, timeout."],
+    [null, 'getMetrics() takes an object of options, or nothing.'],
+  ])('refuses getMetrics(%p)', async (options, message) => {
+    const metrics = await (await startApp([])).get(ProcessMetricsService);
+    await expect(metrics.getMetrics(options as never)).rejects.toMatchObject({ code: 'ERR_AGENT_CONFIG', message });
+    expect(await metrics.getMetrics({ timeout: 0, memberLabel: undefined, format: 'text' })).toEqual(
+      expect.any(String),
+    );
   });
 });
 

@@ -2,9 +2,17 @@
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { ProcessAgentError } from './errors';
-import type { AdminConfig, HealthConfig, MetricsConfig, PrimaryConfig, ProcessAgentConfig } from './interface';
+import type {
+  AdminConfig,
+  HealthConfig,
+  MetricsConfig,
+  MetricsOptions,
+  PrimaryConfig,
+  ProcessAgentConfig,
+} from './interface';
 import { AGGREGATORS } from './metrics/family';
 import { isRegistry } from './metrics/registry-types';
+import { BOOLEAN, type OptionRule } from './options';
 
 /** The configuration with every default filled in. */
 export type ResolvedConfig = Required<
@@ -41,15 +49,16 @@ const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
 /** The longest that a timer of Node can wait; beyond it, it would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What is allowed, in words, and whether a value is. */
-interface Rule {
-  allowed: string;
-  test(value: unknown): boolean;
-}
+const PORT = wholeNumber(1, 65_535);
 
-const PORT: Rule = wholeNumber(1, 65_535);
+/** Of what can differ for one answer, too. */
+export const METRICS_RULES: Record<keyof MetricsOptions, OptionRule> = {
+  format: oneOf('text', 'openmetrics'),
+  memberLabel: BOOLEAN,
+  timeout: wholeNumber(0, 3_600_000, 'milliseconds'),
+};
 
-type Rules<T> = { [key in keyof Required<T>]: Rule | Rules<Required<T>[key]> };
+type Rules<T> = { [key in keyof Required<T>]: OptionRule | Rules<Required<T>[key]> };
 
 const RULES: Rules<ProcessAgentConfig> = {
   group: {
@@ -60,7 +69,7 @@ const RULES: Rules<ProcessAgentConfig> = {
     allowed: 'an absolute path',
     test: value => typeof value === 'string' && isAbsolute(value) && !value.includes('\0'),
   },
-  candidate: trueOrFalse(),
+  candidate: BOOLEAN,
   readyTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
   stopTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
   maxPayload: wholeNumber(1, 1024 ** 3, 'bytes'),
@@ -71,7 +80,7 @@ const RULES: Rules<ProcessAgentConfig> = {
     onFrozen: oneOf('wait', 'kill'),
   },
   health: {
-    group: trueOrFalse(),
+    group: BOOLEAN,
     maxLag: wholeNumber(100, MAX_TIMER_MS, 'milliseconds'),
     forgetDead: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
     minMembers: wholeNumber(0, 100_000, 'members'),
@@ -86,8 +95,6 @@ const RULES: Rules<ProcessAgentConfig> = {
       test: value => typeof value === 'function' || (Array.isArray(value) && value.every(isRegistry)),
     },
     pushInterval: wholeNumber(100, 24 * 3_600_000, 'milliseconds'),
-    timeout: wholeNumber(0, 3_600_000, 'milliseconds'),
-    memberLabel: { allowed: 'true or false', test: value => typeof value === 'boolean' },
     quantiles: oneOf('drop', 'max'),
     aggregators: {
       allowed: `an object of metrics' names, each with one of ${AGGREGATORS.join(', ')}`,
@@ -97,7 +104,7 @@ const RULES: Rules<ProcessAgentConfig> = {
         !Array.isArray(value) &&
         Object.values(value).every(each => AGGREGATORS.includes(each)),
     },
-    format: oneOf('text', 'openmetrics'),
+    ...METRICS_RULES,
   },
   admin: {
     port: PORT,
@@ -108,7 +115,7 @@ const RULES: Rules<ProcessAgentConfig> = {
     },
   },
   strictCopy: oneOf('off', 'warn', 'error'),
-  spin: trueOrFalse(),
+  spin: BOOLEAN,
 };
 
 /**
@@ -162,15 +169,11 @@ function check(path: string, raw: unknown, rules: object, defaults: object): Rec
   return resolved;
 }
 
-function isRule(rule: object): rule is Rule {
-  return typeof (rule as Partial<Rule>).test === 'function';
+function isRule(rule: object): rule is OptionRule {
+  return typeof (rule as Partial<OptionRule>).test === 'function';
 }
 
-function trueOrFalse(): Rule {
-  return { allowed: 'true or false', test: value => typeof value === 'boolean' };
-}
-
-function oneOf(...values: string[]): Rule {
+function oneOf(...values: string[]): OptionRule {
   const quoted = values.map(value => `'${value}'`);
   return {
     allowed: `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`,
@@ -178,7 +181,7 @@ function oneOf(...values: string[]): Rule {
   };
 }
 
-function wholeNumber(min: number, max: number, unit?: string): Rule {
+function wholeNumber(min: number, max: number, unit?: string): OptionRule {
   return {
     allowed: `a whole number ${unit ? `of ${unit} ` : ''}from ${min} to ${max}`,
     test: value => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,

@@ -166,6 +166,16 @@ test('a stuck member costs at most the timeout and 100 ms, counts with what it s
   }
 });
 
+test('a scrape that can not be sent fails alone: its process is the next primary, and answers', async () => {
+  const { primary, workers } = await processes.group(1, options);
+  const [worker] = workers;
+  await worker.run('count', 5);
+  await expect(scrape(worker, { timeout: 1350.45 })).rejects.toMatchObject({ name: 'Error' });
+  primary.child.kill('SIGKILL');
+  await worker.until('its election', told => told.type === 'primary');
+  expect(valueIn(await scrape(worker), COUNTER)).toBe(5);
+});
+
 test('what is no metric in one member is reported, and the rest is answered', async () => {
   const { primary, workers } = await processes.group(1, options);
   await workers[0].run('count', 5);

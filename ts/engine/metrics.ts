@@ -75,8 +75,8 @@ export class EngineMetrics {
     this.#limit = maxPayload;
     this.#collector.forget();
     this.#said = undefined;
-    for (const { parcel } of this.#scrapes.values()) {
-      send(parcel, '');
+    for (const scrape of [...this.#scrapes.values()]) {
+      this.#ask(scrape, send);
     }
     this.#say(this.#asked?.epoch === epoch ? this.#asked.scrape : 0);
     this.#asked = undefined;
@@ -153,10 +153,11 @@ export class EngineMetrics {
       if (this.#scrapes.size === 0) {
         this.keepAlive(true);
       }
-      this.#scrapes.set(request, { parcel, resolve, reject, timer });
+      const scrape = { parcel, resolve, reject, timer };
+      this.#scrapes.set(request, scrape);
       if (this.#send) {
         // First: the others are asked while this process reads its own.
-        this.#send(parcel, '');
+        this.#ask(scrape, this.#send);
         this.#say(0);
       }
     });
@@ -189,6 +190,15 @@ export class EngineMetrics {
           resolve();
         };
       });
+    }
+  }
+
+  /** One that can't be sent fails alone: the tenure that begins is everybody's. */
+  #ask({ parcel }: Scrape, send: SendParcel): void {
+    try {
+      send(parcel, '');
+    } catch (error) {
+      this.#take(parcel.request)?.reject(error);
     }
   }
 
