@@ -248,6 +248,19 @@ describe.each(['primary', 'worker'] as const)('call() in a %s', role => {
 });
 
 describe('call() in a worker', () => {
+  it.each([
+    ['longer than a frame has room for', 'x'.repeat(70_000)],
+    ['empty', ''],
+    ['none', undefined],
+  ])('sends nothing under a name that is %s', async (_, name) => {
+    await startTwo();
+    await expect(worker.agent.call(name as string, [new Date()])).rejects.toMatchObject({
+      code: 'ERR_AGENT_CONFIG',
+      message: 'call(): a name is a string of 1 to 200 characters.',
+    });
+    expect(calls).toEqual([]);
+  });
+
   it('passes its options to the engine', async () => {
     await startTwo();
     primary.agent.handle('run', () => 'ran');

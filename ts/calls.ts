@@ -23,6 +23,7 @@ export function callHandler(
 ): Promise<unknown> {
   // Not async itself: arguments are encoded now, and each layer of promises costs.
   try {
+    checkName('call', name);
     checkArgs('call', name, args);
     checkCallOptions(options);
     if (options.signal?.aborted) {
@@ -77,6 +78,7 @@ export async function gather(
   args: unknown[],
   options: GatherOptions | undefined,
 ): Promise<MemberOutcome[]> {
+  checkName('gather', name);
   checkArgs('gather', name, args);
   return ask(membership, () => PREFIX.handler + name, args, gatherTimeout('gather()', options));
 }
