@@ -851,6 +851,40 @@ test('a gather whose own part has run is not said not to have been sent', async 
   expect(ran).toHaveBeenCalledTimes(1);
 });
 
+test('the time of a gather that is asked again of another primary begins anew', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'performance'] });
+  try {
+    const requests = new Requests(
+      { maxPayload: 1000, maxPending: 10, maxPendingBytes: 1000, readyTimeout: 5000 },
+      () => 'none',
+      () => {},
+    );
+    requests.join(() => {}, 1000);
+    const gathered = requests.gather('#x', [], { timeout: 100, own: () => 'own' }).catch(error => error);
+    await turn();
+    jest.advanceTimersByTime(99);
+    requests.leave(0, null);
+    jest.advanceTimersByTime(4000);
+    requests.join(() => {}, 1000);
+    jest.advanceTimersByTime(550);
+    requests.heed({ type: 'outcome', request: 1, member, status: Status.Undefined }, '');
+    jest.advanceTimersByTime(450);
+    requests.heed({ type: 'gathered', request: 1, asker: { ...member, id: 3 } }, '[]');
+    expect(await gathered).toMatchObject([{ member: { id: 2 } }, { member: { id: 3 }, value: 'own' }]);
+    expect(jest.getTimerCount()).toBe(0);
+
+    const unheard = requests.gather('#x', [], { timeout: 100, own: () => 'own' }).catch(error => error);
+    jest.advanceTimersByTime(600);
+    expect(await unheard).toMatchObject({ code: 'ERR_AGENT_TIMEOUT', outcome: 'unknown' });
+    // Too late: nobody waits for it.
+    requests.heed({ type: 'gathered', request: 2, asker: member }, '[]');
+    expect(jest.getTimerCount()).toBe(0);
+    await requests.idle(0);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
 test('a scrape that can not be sent when a tenure begins fails alone, and holds the process no longer', async () => {
   let holds = 0;
   const agent = { ...noTraffic, sayMetrics: () => true };

@@ -55,6 +55,26 @@ test('a stuck member, the primary too, costs the others nothing but the time unt
   }
 });
 
+test('a gather ends when its time is up also while the primary is frozen, and the next one is answered', async () => {
+  const { primary, workers } = await processes.group(2);
+  await primary.freeze();
+  const began = now();
+  await expect(gather(workers[0], 'record', ['x'], 300)).rejects.toMatchObject({
+    code: 'ERR_AGENT_TIMEOUT',
+    outcome: 'unknown',
+  });
+  expect(now() - began).toBeLessThan(3000);
+  primary.child.kill('SIGCONT');
+  expect((await gather(workers[0], 'pid')).filter(each => each.status === 'fulfilled')).toHaveLength(3);
+});
+
+test('an asker that was busy when time was up gets the answers that came before', async () => {
+  const { workers } = await processes.group(2);
+  const outcomes = gather(workers[0], 'after', [50, 'ok'], 500);
+  await workers[0].run('block', 1500);
+  expect((await outcomes).map(each => each.value)).toEqual(Array(3).fill('ok'));
+});
+
 test('a question whose deadline has passed is not run any more', async () => {
   const { workers } = await processes.group(2);
   const [asker, stuck] = workers;

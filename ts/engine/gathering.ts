@@ -6,6 +6,9 @@ import type { EngineGatherOptions } from './engine';
 import type { Missing } from './notice';
 import { Status } from './wire';
 
+/** How long (ms) the broker, which keeps the time, may say nothing after time is up. */
+const GRACE = 500;
+
 type Settled = { status: 'fulfilled'; value: unknown } | { status: 'rejected'; reason: unknown };
 
 export class Gathering {
@@ -13,11 +16,31 @@ export class Gathering {
   #own: Promise<Settled> | undefined;
   #asker: Member | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #untilUp: NodeJS.Timeout | undefined;
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly name: string,
     private readonly options: EngineGatherOptions,
   ) {}
+
+  /**
+   * The broker is asked, or is asked again in another tenure. One whose process is frozen does not say when time is up:
+   * then `giveUp` gets what the gather ends with.
+   */
+  asked(giveUp: (error: ProcessAgentError) => void): void {
+    this.#untilUp = setTimeout(() => {
+      // Not yet: its word may lie here already, behind what has kept this event loop busy.
+      this.#grace = setTimeout(() => giveUp(this.#unheard()), GRACE);
+    }, this.options.timeout);
+  }
+
+  /** Nothing is expected of the broker any more. */
+  unasked(): void {
+    clearTimeout(this.#untilUp);
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+  }
 
   /** The others are asked now, and so is this process. */
   begin(): void {
@@ -40,6 +63,8 @@ export class Gathering {
 
   /** The answer of another member. */
   answer(member: Member, status: number, body: Encoded): void {
+    // Answers may be large: the broker is at it.
+    this.#grace?.refresh();
     const outcome = { member, ...this.#read(member, status, body) };
     this.#outcomes.push(outcome);
     this.options.onAnswer?.(outcome);
@@ -106,6 +131,13 @@ export class Gathering {
           `the answer of ${who} is larger than this process takes.`,
         );
     }
+  }
+
+  #unheard(): ProcessAgentError {
+    const message =
+      `the primary has not said within ${GRACE} ms of the timeout of ${this.options.timeout} ms who has answered; ` +
+      'any number of members may have run it.';
+    return this.#error('ERR_AGENT_TIMEOUT', 'unknown', message);
   }
 
   #late(): string {

@@ -1,4 +1,7 @@
-/** What this process asks of the broker: gathers and publishings. Each is settled by the broker's word on it. */
+/**
+ * What this process asks of the broker: gathers and publishings. Each is settled by the broker's word on it, a gather
+ * also when that does not come in time.
+ */
 import { decode, type Encoded, encode, sizeOf } from '../codec';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { MemberOutcome } from '../interface';
@@ -88,6 +91,7 @@ export class Requests {
     for (const request of [...this.#pending.values()]) {
       if (request.place > (taken ?? written)) {
         request.place = 0;
+        request.gathering?.unasked();
         this.#wait(request);
       } else if (request.place > 0) {
         const message =
@@ -198,6 +202,7 @@ export class Requests {
       return;
     }
     request.place = ++this.#sent;
+    request.gathering?.asked(error => this.#settle(request, error));
     if (!request.hasBegun) {
       request.hasBegun = true;
       request.begin?.();
@@ -217,6 +222,7 @@ export class Requests {
 
   #settle(request: Request, error?: unknown): void {
     clearTimeout(request.waiting);
+    request.gathering?.unasked();
     this.#pending.delete(request.parcel.request);
     this.#held -= request.body.length;
     if (this.#pending.size === 0) {
