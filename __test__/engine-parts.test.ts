@@ -954,6 +954,11 @@ test('a question is run once, also when what it runs fails with what another pro
   expect(sent).toEqual([Status.Thrown, Status.Value]);
 });
 
+test('what is to be left is waited for, also for as long as a timer can wait', async () => {
+  const host = { ...hostOf(() => {}), giveUp: () => new Promise(resolve => setTimeout(resolve, 20, 'state')) };
+  expect(await stateToLeave(host, 2 ** 31 - 1)).toBe(encode('state', 'state'));
+});
+
 test('a hook that hangs costs its own state alone, also when the stop has less time than the hooks', async () => {
   const transfers = new Transfers(silent, () => ({ takeOver: 1000, giveUp: 1000 }));
   await transfers.add('hangs', { onHandover: () => new Promise(() => {}) });

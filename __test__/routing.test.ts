@@ -375,7 +375,7 @@ describe('before the application has started', () => {
 
   it('a call waits no longer than readyTimeout', async () => {
     const release = holdElection();
-    const starting = startApp(CLASSES, { ...GROUP, readyTimeout: 1 });
+    const starting = startApp(CLASSES, { ...GROUP, readyTimeout: 500 });
     while (state.memberships.length === 0) {
       await new Promise(setImmediate);
     }

@@ -109,6 +109,7 @@ describe('a standalone application', () => {
     expect(app.agent).toMatchObject({ role: 'primary', epoch: 1, group: 'standalone' });
     expect(app.agent.isPrimary()).toBe(true);
     await app.agent.ready();
+    await app.agent.ready(1);
     expect(await app.agent.members()).toEqual([
       expect.objectContaining({ id: 1, pid: process.pid, role: 'primary', deployment: 'standalone', state: 'ready' }),
     ]);
@@ -179,6 +180,14 @@ describe('a standalone application', () => {
     const loaded = Object.keys(require.cache);
     expect(loaded).toContainEqual(expect.stringMatching(/engine[\\/]standalone/));
     expect(loaded.filter(file => /engine[\\/]local|\.node$|binding\.js$/.test(file))).toEqual([]);
+  });
+
+  it.each([Number.POSITIVE_INFINITY, 2 ** 31, 0, -1, 1.5, null, '5'])('refuses ready(%p)', async timeout => {
+    const { agent } = await startApp([]);
+    await expect(agent.ready(timeout as number)).rejects.toMatchObject({
+      code: 'ERR_AGENT_CONFIG',
+      message: 'ready(): timeout must be a whole number of milliseconds from 1 to 2147483647.',
+    });
   });
 
   it.each([

@@ -9,7 +9,7 @@ import { LocalEngine } from './support/memory-engine';
 
 jest.mock('../ts/engine/local', () => require('./support/memory-engine'), { virtual: true });
 
-const GROUP = { group: 'transfer', stopTimeout: 30, readyTimeout: 50 };
+const GROUP = { group: 'transfer', stopTimeout: 30, readyTimeout: 500 };
 
 const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms));
 

@@ -12,7 +12,7 @@ import type {
 } from './interface';
 import { AGGREGATORS } from './metrics/family';
 import { isRegistry } from './metrics/registry-types';
-import { BOOLEAN, type OptionRule } from './options';
+import { BOOLEAN, MAX_TIMER_MS, type OptionRule } from './options';
 
 /** The configuration with every default filled in. */
 export type ResolvedConfig = Required<
@@ -46,8 +46,11 @@ export const DEFAULTS = {
 const ADMIN_DEFAULTS = { host: '127.0.0.1' };
 
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
-/** The longest that a timer of Node can wait; beyond it, it would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/**
+ * The shortest `readyTimeout` (ms). In the first election of a group others wait 200 ms for a preferred candidate; a
+ * process that waits for less than an election takes could never start.
+ */
+const MIN_READY_MS = 500;
 
 const PORT = wholeNumber(1, 65_535);
 
@@ -70,7 +73,7 @@ const RULES: Rules<ProcessAgentConfig> = {
     test: value => typeof value === 'string' && isAbsolute(value) && !value.includes('\0'),
   },
   candidate: BOOLEAN,
-  readyTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
+  readyTimeout: wholeNumber(MIN_READY_MS, MAX_TIMER_MS, 'milliseconds'),
   stopTimeout: wholeNumber(0, MAX_TIMER_MS, 'milliseconds'),
   maxPayload: wholeNumber(1, 1024 ** 3, 'bytes'),
   maxPending: wholeNumber(1, 1_000_000, 'calls'),

@@ -27,7 +27,7 @@ export interface ProcessAgentConfig {
   runtimeDir?: string;
   /** Whether this process may become primary. Default `true`; `false` for scripts and migrations. */
   candidate?: boolean;
-  /** How long (ms) a call waits for a primary that is still starting. Default 25,000. */
+  /** How long (ms) a call waits for a primary that is still starting. Default 25,000, at least 500. */
   readyTimeout?: number;
   /** How long (ms) a stopping primary goes on answering calls that it has accepted. Default 1,200. */
   stopTimeout?: number;

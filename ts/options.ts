@@ -8,9 +8,12 @@ export interface OptionRule {
   test(value: unknown): boolean;
 }
 
+/** The longest (ms) that a timer of Node can wait; beyond it, it would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export const TIMEOUT: OptionRule = {
-  allowed: 'a whole number of milliseconds from 1 to 2147483647',
-  test: value => Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31,
+  allowed: `a whole number of milliseconds from 1 to ${MAX_TIMER_MS}`,
+  test: value => Number.isInteger(value) && (value as number) > 0 && (value as number) <= MAX_TIMER_MS,
 };
 
 export const BOOLEAN: OptionRule = { allowed: 'true or false', test: value => typeof value === 'boolean' };
@@ -63,6 +66,11 @@ export function gatherTimeout(what: string, options: GatherOptions | undefined):
     checkOptions(what, 'ERR_AGENT_CONFIG', options, GATHER_RULES);
   }
   return options?.timeout ?? GATHER_TIMEOUT;
+}
+
+/** A timeout that is no option but an argument. */
+export function checkTimeout(what: string, timeout: number | undefined): void {
+  checkOptions(what, 'ERR_AGENT_CONFIG', { timeout }, { timeout: TIMEOUT });
 }
 
 /** The name of a handler, a topic or a state. */

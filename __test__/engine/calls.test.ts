@@ -158,7 +158,7 @@ test('calls wait for a primary that is still starting, and keep their order', as
 test('a call that waits in vain says who is still starting', async () => {
   const primary = processes.start({ starting: true });
   await primary.started();
-  const worker = processes.start({ config: { readyTimeout: 300 } });
+  const worker = processes.start({ config: { readyTimeout: 500 } });
   await worker.started();
   await expect(worker.call('pid')).rejects.toMatchObject({
     code: 'ERR_AGENT_NO_PRIMARY',

@@ -176,6 +176,15 @@ test('a scrape that can not be sent fails alone: its process is the next primary
   expect(valueIn(await scrape(worker), COUNTER)).toBe(5);
 });
 
+test('readyTimeout may be as long as a timer, and a scrape waits as it does else', async () => {
+  const { primary, workers } = await processes.group(1, { ...options, config: { readyTimeout: 2 ** 31 - 1 } });
+  const blocked = primary.run('block', 400);
+  await primary.until('its block', told => told.type === 'blocked');
+  const { text } = await scrape(workers[0], { timeout: 100 });
+  expect(text).toMatch(/^# HELP/);
+  await blocked;
+});
+
 test('what is no metric in one member is reported, and the rest is answered', async () => {
   const { primary, workers } = await processes.group(1, options);
   await workers[0].run('count', 5);

@@ -9,6 +9,7 @@ import { type CallOutcome, ProcessAgentError } from '../errors';
 import { type Collected, Collector } from '../metrics/collector';
 import { OwnMetrics } from '../metrics/own';
 import type { NativeAgent } from '../native';
+import { MAX_TIMER_MS } from '../options';
 import { closedError } from './call-errors';
 import type { EngineHost, ScrapeOptions } from './engine';
 import type { IncomingParcel, OutgoingParcel } from './notice';
@@ -145,7 +146,7 @@ export class EngineMetrics {
       tells: true,
     };
     return new Promise<string>((resolve, reject) => {
-      const most = this.config.readyTimeout + options.timeout;
+      const most = Math.min(this.config.readyTimeout + options.timeout, MAX_TIMER_MS);
       const timer = setTimeout(() => {
         const message = `getMetrics: waited ${most} ms: ${this.whyWaiting()}`;
         this.#take(request)?.reject(new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: 'unknown' }));

@@ -1,5 +1,6 @@
 /** What a primary leaves for the next one, and how a new one takes it over before it answers anything. */
 import { decode, type Encoded, encode } from '../codec';
+import { MAX_TIMER_MS } from '../options';
 import type { EngineHost } from './engine';
 
 /** How long (ms) after its time is up the application may say what it has by then. */
@@ -14,7 +15,7 @@ export async function stateToLeave(host: EngineHost, ms: number): Promise<Encode
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () => reject(new Error(`it was not there within ${ms} ms (processAgent.stopTimeout)`)),
-      ms + LAST_MOMENT,
+      Math.min(ms + LAST_MOMENT, MAX_TIMER_MS),
     );
   });
   try {

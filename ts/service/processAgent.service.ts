@@ -17,6 +17,7 @@ import type {
 } from '../interface';
 import type { Membership } from '../membership';
 import type { ApplicationContext as Container } from '../midway';
+import { checkTimeout } from '../options';
 import { membershipOf } from '../state';
 
 /** This process as a member of its group. Inject it. */
@@ -54,6 +55,7 @@ export class ProcessAgentService {
 
   /** Resolves when the group has a primary that answers. Rejects with `ERR_AGENT_NO_PRIMARY` after `timeout` ms. */
   async ready(timeout?: number): Promise<void> {
+    checkTimeout('ready()', timeout);
     await partOf(this).started;
     return partOf(this).engine.ready(timeout);
   }
