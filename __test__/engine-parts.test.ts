@@ -6,6 +6,7 @@ import { Chunks, type Packed } from '../ts/engine/chunks';
 import type { EngineHost, Invocation } from '../ts/engine/engine';
 import { IncomingCalls, type IncomingLane } from '../ts/engine/incoming';
 import { EngineMetrics } from '../ts/engine/metrics';
+import { Others } from '../ts/engine/others';
 import { OutgoingCalls, type OutgoingLimits } from '../ts/engine/outgoing';
 import { PackedCalls, packCall, readPackedReplies, setId } from '../ts/engine/packed-frames';
 import { Requests, type SendParcel } from '../ts/engine/requests';
@@ -965,4 +966,83 @@ test('a hook that hangs costs its own state alone, also when the stop has less t
   await transfers.add('gives', { onHandover: () => 7 });
   const host = { ...hostOf(() => {}), giveUp: (ms?: number) => transfers.giveUp(ms) };
   expect(await stateToLeave(host, 100)).toBe(encode({ gives: 7 }, 'state'));
+});
+
+describe('the others', () => {
+  /** What is told of them, as `+pid` and `-pid`, and how often was asked whether all of it is known. */
+  function others() {
+    const told: string[] = [];
+    const all = new Others(
+      (event, { pid }) => told.push(`${event === 'member-joined' ? '+' : '-'}${pid}`),
+      () => told.push('asked'),
+    );
+    return { all, told };
+  }
+
+  const someone = (pid: number, id = pid) => ({ id, pid, threadId: 0, startedAt: 1, state: 'ready' }) as Member;
+
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('whom a process finds in its group is no news, and who joins the next tenure, too, is none', () => {
+    const { all, told } = others();
+    all.enter([someone(1), someone(2)], []);
+    all.tell();
+    all.join(someone(3));
+    all.enter([someone(2, 1)], [someone(1), someone(9)]);
+    // Who is told has to know its own role.
+    expect(told).toEqual(['+3']);
+    all.join(someone(3, 7));
+    all.join(someone(4, 8));
+    all.tell();
+    expect(told).toEqual(['+3', '-1', '+4']);
+    expect([1, 2, 7, 8].map(id => all.get(id)?.pid)).toEqual([2, undefined, 3, 4]);
+    jest.runAllTimers();
+    expect(told).toEqual(['+3', '-1', '+4', 'asked']);
+    all.settle();
+    expect(told).toEqual(['+3', '-1', '+4', 'asked']);
+  });
+
+  it('who does not join the next tenure has left when all that have are known', () => {
+    const { all, told } = others();
+    all.enter([someone(1), someone(2), someone(3)], []);
+    all.tell();
+    all.enter([someone(1)], []);
+    all.tell();
+    jest.runAllTimers();
+    expect(told).toEqual(['asked']);
+    // It had joined in time, and this event loop was stuck.
+    all.join(someone(3, 2));
+    all.settle();
+    expect(told).toEqual(['asked', '-2']);
+    all.join(someone(2, 4));
+    expect(told).toEqual(['asked', '-2', '+2']);
+  });
+
+  it('an answer of the tenure before says nothing of this one', () => {
+    const { all, told } = others();
+    all.enter([someone(1), someone(2)], []);
+    all.enter([someone(1)], []);
+    all.tell();
+    jest.runAllTimers();
+    all.pause();
+    all.enter([], []);
+    all.tell();
+    all.settle();
+    expect(told).toEqual(['asked']);
+    all.pause();
+    jest.runAllTimers();
+    expect(told).toEqual(['asked']);
+  });
+
+  it('who joins again before the end of its old connection is seen has not left', () => {
+    const { all, told } = others();
+    all.enter([someone(1), someone(2)], []);
+    all.tell();
+    all.join(someone(2, 3));
+    all.leave(someone(2));
+    expect(told).toEqual([]);
+    all.leave(someone(2, 3));
+    expect(told).toEqual(['-2']);
+  });
 });

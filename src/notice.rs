@@ -18,6 +18,8 @@ pub enum Notice {
         epoch: Epoch,
         /// Our id in it.
         id: MemberId,
+        /// Who is gone without having said so.
+        dead: Vec<MemberInfo>,
     },
     /// This process follows a primary now.
     Following {
@@ -27,6 +29,10 @@ pub enum Notice {
         id: MemberId,
         /// Who leads.
         primary: MemberInfo,
+        /// Everybody else, this process too.
+        members: Vec<MemberInfo>,
+        /// Who is gone without having said so.
+        dead: Vec<MemberInfo>,
         /// The largest payload that it takes, in bytes.
         max_payload: usize,
     },

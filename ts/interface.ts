@@ -289,6 +289,8 @@ export interface AgentEvents {
   worker: [tenure: { epoch: number }];
   /** The group has another primary than before (also when it is this process). */
   'primary-changed': [primary: { epoch: number; pid: number }];
+  /** Another process is in the group that was not before. Whom this one has found there is told by `members()` alone. */
   'member-joined': [member: Member];
+  /** One has left or died; or it has not joined the next primary within 2 s. Its id is of the tenure it was last in. */
   'member-left': [member: Member];
 }

@@ -209,6 +209,10 @@ export class Membership implements EngineHost {
     this.transfers.goOn(epoch);
   }
 
+  joined(): void {
+    this.metrics.tellMembers();
+  }
+
   healthBounds(): HealthBounds {
     return bounds(configuredHealthTimeoutOf(this.container));
   }

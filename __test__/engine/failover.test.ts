@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { until } from '../support/until';
-import { now, type Process, Processes } from './members';
+import { now, type Process, Processes, type Told } from './members';
 
 let processes: Processes;
 beforeEach(() => {
@@ -17,6 +17,76 @@ async function anyElected(members: Process[], after: number): Promise<Process> {
   const { pid } = await Promise.any(members.map(each => elected(each, after)));
   return members.find(each => each.pid === pid) as Process;
 }
+
+/** What each was told of the others, by the names that these have here. */
+function newsOf(members: Record<string, Process>): Record<string, string[]> {
+  const names = new Map(Object.entries(members).map(([name, { pid }]) => [pid, name]));
+  const news = ({ told }: Process) =>
+    told.filter(({ type }) => type.startsWith('member-')).map(({ type, pid }) => `${type.slice(7)} ${names.get(pid)}`);
+  return Object.fromEntries(Object.entries(members).map(([name, each]) => [name, news(each)]));
+}
+
+/** `members` are told that `other` has joined, or left. */
+const know = (members: Process[], event: 'member-joined' | 'member-left', other: Process) =>
+  Promise.all(members.map(each => each.until(event, ({ type, pid }) => type === event && pid === other.pid)));
+
+/** Three that have joined one after the other, and know of each other. */
+async function threeInTurn() {
+  const { primary: a, workers } = await processes.group(1);
+  const [b] = workers;
+  const c = processes.start();
+  await c.started();
+  await know([a, b], 'member-joined', c);
+  return { a, b, c };
+}
+
+test('who joins and leaves is told once, whoever is primary', async () => {
+  const { a, b, c } = await threeInTurn();
+  const { epoch } = await a.started();
+  a.child.kill('SIGKILL');
+  await know([b, c], 'member-left', a);
+  // The engine knows it, though it is no news.
+  const second = await anyElected([b, c], epoch);
+  await second.until('the other one in its tenure', told => told.type === 'joined' && told.epoch > epoch);
+  const d = processes.start();
+  await know([b, c], 'member-joined', d);
+  expect(newsOf({ a, b, c, d })).toEqual({
+    a: ['joined b', 'joined c'],
+    b: ['joined c', 'left a', 'joined d'],
+    c: ['left a', 'joined d'],
+    d: [],
+  });
+});
+
+test('a member that dies with its primary has left as well', async () => {
+  const { a, b, c } = await threeInTurn();
+  await b.freeze();
+  a.child.kill('SIGKILL');
+  b.child.kill('SIGKILL');
+  const d = processes.start();
+  await know([c], 'member-left', a);
+  await know([c], 'member-left', b);
+  await know([c], 'member-joined', d);
+  expect(newsOf({ a, b, c, d }).c.sort()).toEqual(['joined d', 'left a', 'left b']);
+});
+
+test('a primary that hands over has not left before it goes, and nobody else has', async () => {
+  const { a, b, c } = await threeInTurn();
+  const { epoch } = await a.started();
+  await a.run('handOver');
+  const isNext = (told: Told) => /^(primary|worker)$/.test(told.type) && told.epoch > epoch;
+  await Promise.all([a, b, c].map(each => each.until('the next tenure', isNext)));
+  const d = processes.start();
+  await know([a, b, c], 'member-joined', d);
+  await a.run('stop');
+  await know([b, c, d], 'member-left', a);
+  expect(newsOf({ a, b, c, d })).toEqual({
+    a: ['joined b', 'joined c', 'joined d'],
+    b: ['joined c', 'joined d', 'left a'],
+    c: ['joined d', 'left a'],
+    d: ['left a'],
+  });
+});
 
 test('a primary that hands over leaves its state to the next one, which has it before it answers', async () => {
   const { primary, workers } = await processes.group(2);

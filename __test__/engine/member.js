@@ -162,6 +162,7 @@ const engine = bareEngine(options, {
   },
   takeOver: (state, epoch) => methods.takeOver(state, epoch),
   giveUp: () => kept.state,
+  joined: () => tell({ type: 'joined', epoch: engine.epoch }),
   registries: () => (metrics ? [metrics.registry, ...metrics.extra] : said),
   logger,
 });

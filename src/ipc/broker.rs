@@ -295,7 +295,8 @@ impl Broker {
         self.remove(&mut roster, id);
     }
 
-    /// Takes a member off the roster and tells everybody.
+    /// Takes a member off the roster and tells everybody. Behind the last word it leaves the tenure, not the group:
+    /// there is nothing to tell.
     fn remove(&self, roster: &mut Roster, id: MemberId) {
         let before = roster.alive();
         let Some(entry) = roster.members.remove(&id) else {
@@ -306,9 +307,12 @@ impl Broker {
         roster.gathers.forget(id, is_leaving);
         self.gathers_changed.notify_one();
         self.forget_metrics(roster, &entry.info);
+        if entry.said_bye {
+            return;
+        }
         self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
         self.broadcast(roster, Some(id), &Message::Left { member: entry.info.clone() });
-        if !is_leaving && !entry.said_bye {
+        if !is_leaving {
             roster.deaths.add(entry.info, before, now_ms());
             // At once: whoever leads next has to know, however soon that is.
             let beat = roster.beat();

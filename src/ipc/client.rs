@@ -165,11 +165,12 @@ impl Following {
         said: &mut mpsc::UnboundedReceiver<Say>,
         account: &mut Account,
     ) -> Result<()> {
-        let Self { epoch, id, primary, mut control, calls, max_payload, protocol, beat, .. } = self;
+        let Self { epoch, id, primary, known, mut control, calls, max_payload, protocol, beat } = self;
         let inbox = Arc::clone(&context.inbox);
         let voice = Arc::new(Voice::new(epoch, &control)?);
         let _entered = shortcuts.voices.enter(&voice);
-        inbox.tell(Notice::Following { epoch, id, primary: primary.clone(), max_payload });
+        let (members, dead) = (known.members(), known.dead());
+        inbox.tell(Notice::Following { epoch, id, primary: primary.clone(), members, dead, max_payload });
         let peer = Peer { calls_us: false, id: primary.id, max_payload, protocol };
         let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, context)?;
         if primary.state == MemberState::Ready {

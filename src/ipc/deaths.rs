@@ -121,6 +121,18 @@ impl Known {
         Self { primary, me, members, dead, silent_since: None, asked: Vec::new(), bye: None }
     }
 
+    /// Everybody but the primary.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberInfo> {
+        self.members.values().cloned().collect()
+    }
+
+    /// Who is gone without having said so.
+    #[must_use]
+    pub fn dead(&self) -> Vec<MemberInfo> {
+        self.dead.iter().map(|death| death.member.clone()).collect()
+    }
+
     /// What the primary says on.
     pub fn hear(&mut self, message: &Message) {
         match message {

@@ -82,7 +82,7 @@ impl Membership {
         broker.keep_metrics(&self.folder, self.metrics_grace, self.shortcuts.ask.clone());
         let broker = Arc::new(broker);
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
-        self.tell_elected(Notice::Elected { epoch, id: broker.id() }, untaken.clone());
+        self.tell_elected(Notice::Elected { epoch, id: broker.id(), dead: broker.dead() }, untaken.clone());
         let socket = identity(&socket_path(&self.folder));
         let mut serving = tokio::spawn({
             let broker = Arc::clone(&broker);

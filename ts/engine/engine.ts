@@ -34,6 +34,8 @@ export interface EngineHost {
    * said within `ms`, where that is given.
    */
   giveUp(ms?: number): unknown;
+  /** A member has joined this tenure: a new one, or one that was in the group before. */
+  joined?(): void;
   /** How long (ms) a look at the group's health may take, and the members' own checks of that. */
   healthBounds?(): HealthBounds | undefined;
   /** What is told over HTTP where no Rust side tells it. */

@@ -23,6 +23,7 @@ import { IncomingCalls } from './incoming';
 import { Lanes } from './lanes';
 import { EngineMetrics } from './metrics';
 import type { IncomingParcel, Notice } from './notice';
+import { Others } from './others';
 import { OutgoingCalls } from './outgoing';
 import { Questions } from './questions';
 import { Requests, type SendParcel } from './requests';
@@ -40,6 +41,9 @@ const SHORTEST_LEAVE = 200;
 
 /** How long (ms) nobody may have made a call before a process that stops takes it that nobody is going to. */
 const QUIET = 10;
+
+/** A question for the members that is no user's: their numbers begin at 1. */
+const SETTLE = 0;
 
 /** What an engine that is closing still has to hear. */
 const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'finishing', 'log', 'lane-closed', 'leaderless']);
@@ -59,8 +63,10 @@ export class LocalEngine implements Engine {
   readonly #keepAlive: NodeJS.Timeout;
   #holds = 0;
   readonly #lanes: Lanes;
-  /** The others, as far as this tenure told: to know whether there is somebody to hand over to. */
-  readonly #others = new Map<number, Member>();
+  readonly #others = new Others(
+    (event, member) => this.#emit(event, member),
+    () => this.#agent.listMembers(SETTLE),
+  );
   #primary: Member | undefined;
   /** Our id in this tenure. */
   #id = 0;
@@ -272,7 +278,7 @@ export class LocalEngine implements Engine {
       this.#standDown(0);
       return;
     }
-    if (!this.#hasSuccessor()) {
+    if (!this.#others.hasCandidate) {
       // Whoever is left is stopping too, or may not lead: until the end this process answers best.
       return;
     }
@@ -316,6 +322,7 @@ export class LocalEngine implements Engine {
       return;
     }
     this.#closed = true;
+    this.#others.pause();
     this.#outgoing.close();
     this.#requests.close();
     this.#questions.close();
@@ -377,13 +384,13 @@ export class LocalEngine implements Engine {
     }
     switch (notice.type) {
       case 'elected':
-        this.#enter(notice.id);
+        this.#enter(notice.id, [], notice.dead);
         if (!this.#standsDown) {
           this.#takeOver(notice.epoch, body);
         }
         break;
       case 'following':
-        this.#enter(notice.id);
+        this.#enter(notice.id, [notice.primary, ...notice.members], notice.dead);
         this.#becomeWorker(notice.epoch, notice.primary, notice.maxPayload);
         break;
       case 'finishing':
@@ -396,6 +403,9 @@ export class LocalEngine implements Engine {
         break;
       case 'primary-ready':
         this.#primaryReady = true;
+        if (this.#primary) {
+          this.#others.setState(this.#primary.id, 'ready');
+        }
         this.#openOutgoing();
         break;
       case 'primary-frozen':
@@ -416,22 +426,21 @@ export class LocalEngine implements Engine {
         this.#lanes.close(notice);
         break;
       case 'member-joined':
-        this.#others.set(notice.member.id, notice.member);
-        this.#emit('member-joined', notice.member);
+        this.#others.join(notice.member);
+        this.host.joined?.();
         break;
       case 'member-left':
-        this.#others.delete(notice.member.id);
-        this.#emit('member-left', notice.member);
+        this.#others.leave(notice.member);
         break;
-      case 'member-state': {
-        const member = this.#others.get(notice.id);
-        if (member) {
-          member.state = notice.state;
-        }
+      case 'member-state':
+        this.#others.setState(notice.id, notice.state);
         break;
-      }
       case 'members':
-        this.#questions.answerMembers(notice.request, notice.members);
+        if (notice.request === SETTLE) {
+          this.#others.settle();
+        } else {
+          this.#questions.answerMembers(notice.request, notice.members);
+        }
         break;
       case 'health':
         this.#questions.answerHealth(notice.request, notice.members);
@@ -477,11 +486,14 @@ export class LocalEngine implements Engine {
     this.#metrics.join(epoch, this.#senderFor(epoch), maxPayload);
   }
 
-  #enter(id: number): void {
+  #enter(id: number, members: Member[], dead: Member[]): void {
     this.#id = id;
     this.#joinedAt = Date.now();
     this.#leaderlessSince = 0;
-    this.#others.clear();
+    this.#others.enter(
+      members.filter(member => member.id !== id),
+      dead,
+    );
   }
 
   /** The lock is ours. What the application wants to do before it is primary, it does first. */
@@ -522,6 +534,7 @@ export class LocalEngine implements Engine {
     );
     this.#emit('primary', { epoch });
     this.#emit('primary-changed', { epoch, pid: process.pid });
+    this.#others.tell();
   }
 
   #becomeWorker(epoch: number, primary: Member, maxPayload: number): void {
@@ -535,12 +548,14 @@ export class LocalEngine implements Engine {
     this.#ask();
     this.#emit('worker', { epoch });
     this.#emit('primary-changed', { epoch, pid: primary.pid });
+    this.#others.tell();
   }
 
   #loseLeader(written: number, taken: number | null): void {
     this.#endTenure('another process is primary, or is about to be');
     this.#leads = 0;
     this.#leaderlessSince ||= performance.now();
+    this.#others.pause();
     this.#primary = undefined;
     this.#primaryReady = false;
     this.#incoming.suspend();
@@ -618,10 +633,6 @@ export class LocalEngine implements Engine {
     if (this.#isReady()) {
       this.#questions.becomeReady();
     }
-  }
-
-  #hasSuccessor(): boolean {
-    return [...this.#others.values()].some(member => member.candidate && member.state !== 'leaving');
   }
 
   #whyNoPrimary(): string {

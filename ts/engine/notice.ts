@@ -4,8 +4,17 @@ import type { Carrier, Standing } from './engine';
 
 export type Notice =
   /** With a body when the previous primary has left a state. */
-  | { type: 'elected'; epoch: number; id: number }
-  | { type: 'following'; epoch: number; id: number; primary: Member; maxPayload: number }
+  | { type: 'elected'; epoch: number; id: number; dead: Member[] }
+  /** `members` are all but the primary, this process too. */
+  | {
+      type: 'following';
+      epoch: number;
+      id: number;
+      primary: Member;
+      members: Member[];
+      dead: Member[];
+      maxPayload: number;
+    }
   | { type: 'finishing' }
   | { type: 'leaderless'; written: number; taken: number | null }
   | { type: 'primary-ready'; epoch: number }

@@ -280,6 +280,10 @@ class UpgradeHost implements EngineHost {
     return this.host.giveUp(ms);
   }
 
+  joined(): void {
+    this.host.joined?.();
+  }
+
   healthBounds(): HealthBounds | undefined {
     return this.host.healthBounds?.();
   }

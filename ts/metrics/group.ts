@@ -1,8 +1,7 @@
 /** The metrics of the group as the application asks for them, and those of its own process as the group does. */
-import type { EventEmitter } from 'node:events';
 import type { ResolvedConfig } from '../config';
 import type { Engine, EngineLogger } from '../engine/engine';
-import type { AgentEvents, MetricsOptions, MetricsRegistry, Role } from '../interface';
+import type { MetricsOptions, MetricsRegistry, Role } from '../interface';
 import type { ApplicationContext } from '../midway';
 import type { Decision } from '../role/decision';
 import type { Topics } from '../topics';
@@ -23,7 +22,6 @@ interface Part {
   readonly config: ResolvedConfig | undefined;
   readonly decision: Decision | undefined;
   readonly engine: Engine;
-  readonly events: EventEmitter<AgentEvents>;
   readonly logger: EngineLogger;
   readonly role: Role | undefined;
   readonly started: Promise<void> | undefined;
@@ -34,6 +32,7 @@ export class GroupMetrics {
   /** That of `@midwayjs/prometheus`, beside the application's own. */
   #more: MetricsRegistry | undefined;
   #defaults: DefaultRegistries | undefined;
+  #tellMembers: (() => void) | undefined;
 
   constructor(
     private readonly part: Part,
@@ -56,7 +55,7 @@ export class GroupMetrics {
 
   /** Takes its part in `@midwayjs/prometheus`, if the application imports that. Before the engine is there. */
   async besidePrometheus(container: ApplicationContext): Promise<void> {
-    const { decision, events, logger, topics } = this.part;
+    const { decision, logger, topics } = this.part;
     const tell = async (names: string[]) => {
       await this.part.started;
       await this.part.engine.publish(COUNTED, names);
@@ -74,11 +73,18 @@ export class GroupMetrics {
     if (part?.registry) {
       this.#more = part.registry as MetricsRegistry;
       topics.subscribe(COUNTED, (names: string[]) => part.learn(names));
-      events.on('member-joined', () => {
-        if (this.part.role === 'primary' && part.counted.length > 0) {
+      this.#tellMembers = () => {
+        if (part.counted.length > 0) {
           tell(part.counted).catch(() => {});
         }
-      });
+      };
+    }
+  }
+
+  /** A member has joined this tenure: what was published before, it may have missed. */
+  tellMembers(): void {
+    if (this.part.role === 'primary') {
+      this.#tellMembers?.();
     }
   }
 

@@ -29,6 +29,12 @@ impl Broker {
         std::iter::once(primary).chain(others).chain(dead).collect()
     }
 
+    /// Who is gone without having said so.
+    #[must_use]
+    pub fn dead(&self) -> Vec<MemberInfo> {
+        self.roster().dead().iter().map(|death| death.member.clone()).collect()
+    }
+
     /// How the primary's own event loop does.
     pub fn set_lag(&self, silence: Duration, is_stuck: bool) {
         let mut roster = self.roster();
