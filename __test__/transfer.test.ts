@@ -3,6 +3,7 @@ import { Init, Inject, Provide, Scope, ScopeEnum } from '@midwayjs/core';
 import { type Member, OnlyInPrimary, ProcessAgentService, RunInPrimary, type TransferHooks } from '../ts';
 import { WaitedCall } from '../ts/own-call';
 import { state } from '../ts/state';
+import { blocksOf } from './support/documented';
 import { closeAll, type LightApp, startApp } from './support/light-app';
 import { recordLog } from './support/log';
 import { LocalEngine } from './support/memory-engine';
@@ -330,6 +331,59 @@ describe('transfer()', () => {
         expect.objectContaining({ code: 'ERR_AGENT_CONFIG' }),
       );
     }
+  });
+});
+
+describe('what docs/semantics.md shows', () => {
+  const [code] = blocksOf('docs/semantics.md').flatMap(block => (/tenure/.test(block.code) ? [block.code] : []));
+
+  @Provide()
+  @Scope(ScopeEnum.Singleton)
+  class Sweeper {
+    sweeps = 0;
+
+    @Inject()
+    agent!: ProcessAgentService;
+
+    @Init()
+    async init() {
+      new Function('agent', code).call(this, this.agent);
+    }
+
+    sweep() {
+      this.sweeps++;
+    }
+  }
+
+  const start = async (config: object) => {
+    const hooks = {
+      configurationModule: undefined,
+      onReady: async (container: { getAsync(cls: unknown): Promise<unknown> }) => {
+        await container.getAsync(Sweeper);
+      },
+    };
+    const app = await startApp([Sweeper], config, hooks);
+    return { app, sweeper: await app.get(Sweeper) };
+  };
+
+  beforeEach(() => jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'setTimeout', 'queueMicrotask'] }));
+  afterEach(() => jest.useRealTimers());
+
+  it('is done in the first primary, and in the next when its tenure has ended', async () => {
+    const first = await start(GROUP);
+    const second = await start(GROUP);
+    const sweeps = () => [first.sweeper.sweeps, second.sweeper.sweeps];
+    jest.advanceTimersByTime(60_000);
+    expect(sweeps()).toEqual([1, 0]);
+    await LocalEngine.relieve();
+    jest.advanceTimersByTime(120_000);
+    expect(sweeps()).toEqual([1, 2]);
+  });
+
+  it('is done in a standalone application', async () => {
+    const { sweeper } = await start({});
+    jest.advanceTimersByTime(60_000);
+    expect(sweeper.sweeps).toBe(1);
   });
 });
 

@@ -281,7 +281,7 @@ export interface Explanation {
   reasons: string[];
 }
 
-/** Events of ProcessAgentService. */
+/** Events of ProcessAgentService: changes only. Who listens later looks at `isPrimary()` and `members()` as well. */
 export interface AgentEvents {
   /** This process has become primary. */
   primary: [tenure: { epoch: number }];

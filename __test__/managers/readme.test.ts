@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Application } from '../support/application';
-import { DocumentedApp, filesOf } from '../support/documented';
+import { DocumentedApp, filesOf, textOf } from '../support/documented';
 import { removeTemporaryFolders, temporaryFolder } from '../support/folders';
 import { freePorts, get } from '../support/http';
 import { killAll, start } from '../support/processes';
@@ -14,6 +14,15 @@ afterAll(async () => {
   app.remove();
   removeTemporaryFolders();
 });
+
+/** Its text says, without a block of code, how JobService is made in every process. */
+function withJobs(files: Map<string, string>): Map<string, string> {
+  const name = 'src/configuration.ts';
+  const [, hook] = textOf('README.md').match(/`(async onReady\(container\) \{.*\})`/) as string[];
+  const typed = hook.replace('(container)', "(container: import('@midwayjs/core').IMidwayContainer)");
+  const code = (files.get(name) as string).replace('MainConfiguration {}', `MainConfiguration {\n  ${typed}\n}`);
+  return new Map([...files, [name, `import { JobService } from './service/jobs';\n${code}`]]);
+}
 
 /** What README's Limits say that a warning names. */
 const PLAIN = `
@@ -47,20 +56,24 @@ test("README's application compiles and does what README says", async () => {
     'src/service/limits.ts',
     'src/config/config.default.ts',
   ]);
-  expect(await app.compile(files)).toBe('');
+  expect(await app.compile(withJobs(files))).toBe('');
 
-  start(['manager.js'], { cwd: app.folder, env: { WORKERS: '3' } });
+  const manager = start(['manager.js'], { cwd: app.folder, env: { WORKERS: '3' } });
   const application = new Application([port], 3);
   await application.fromEach('/');
   const answers: { visits: number; pid: number; role: string }[] = [];
   for (let i = 0; i < 12; i++) {
     answers.push(await application.get('/'));
   }
-  const first = answers[0].visits;
-  expect(answers.map(answer => answer.visits - first)).toEqual(answers.map((_, i) => i));
+  const before = answers[0].visits;
+  expect(answers.map(answer => answer.visits - before)).toEqual(answers.map((_, i) => i));
   expect(new Set(answers.map(answer => answer.pid)).size).toBeGreaterThan(1);
   const roles = new Map(answers.map(answer => [answer.pid, answer.role]));
   expect([...roles.values()].filter(role => role === 'primary').length).toBeLessThanOrEqual(1);
+  // Its first primary, which became it before any object was made, knows of it like a later one.
+  const led = () => [...manager.output.matchAll(/^pid (\d+) is primary in epoch \d+$/gm)].map(([, pid]) => Number(pid));
+  process.kill(await until(() => led()[0], { what: 'what the first primary does' }), 'SIGKILL');
+  await until(() => led().length === 2, { what: 'what the next primary does' });
 });
 
 test('in production the log is where README says, and on the console when it is configured as README shows', async () => {

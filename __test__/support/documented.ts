@@ -13,13 +13,18 @@ interface Block {
   code: string;
 }
 
+export function textOf(document: string): string {
+  return readFileSync(join(root, document), 'utf8');
+}
+
 export function blocksOf(document: string): Block[] {
-  const text = readFileSync(join(root, document), 'utf8');
-  return [...text.matchAll(/^```(\w+)\n(?:\/\/ (\S+\.ts)\n)?([\s\S]*?)^```$/gm)].map(([, language, name, code]) => ({
-    language,
-    name,
-    code,
-  }));
+  return [...textOf(document).matchAll(/^```(\w+)\n(?:\/\/ (\S+\.ts)\n)?([\s\S]*?)^```$/gm)].map(
+    ([, language, name, code]) => ({
+      language,
+      name,
+      code,
+    }),
+  );
 }
 
 /** The code blocks that begin with the name of their file. */
