@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Chunks, type Packed } from '../ts/engine/chunks';
 import type { EngineHost } from '../ts/engine/engine';
 import { IncomingCalls } from '../ts/engine/incoming';
@@ -57,6 +59,14 @@ function packedFrame(...values: unknown[]): Buffer {
   });
   return Buffer.concat(entries);
 }
+
+test('the versions of the protocol that docs/semantics.md names are those that are spoken', () => {
+  const textOf = (...path: string[]) => readFileSync(join(__dirname, '..', ...path), 'utf8');
+  const [newest, oldest] = ['PROTOCOL', 'OLDEST_PROTOCOL'].map(
+    name => textOf('src', 'ipc', 'message.rs').match(new RegExp(`const ${name}: u32 = (\\d+);`))?.[1],
+  );
+  expect(textOf('docs', 'semantics.md')).toContain(`(this one speaks versions ${newest} and ${oldest})`);
+});
 
 test.each([
   { protocol: 3, calls: FrameKind.PackedCalls, replies: FrameKind.PackedReplies },
