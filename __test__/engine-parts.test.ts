@@ -1,4 +1,4 @@
-import { encode } from '../ts/codec';
+import { decode, encode } from '../ts/codec';
 import { resolveConfig } from '../ts/config';
 import { Answers } from '../ts/engine/answers';
 import type { Tally } from '../ts/engine/call';
@@ -13,7 +13,8 @@ import { Requests, type SendParcel } from '../ts/engine/requests';
 import { stateToLeave } from '../ts/engine/takeover';
 import { TrackedCalls } from '../ts/engine/tracked';
 import { CallBatch, callText, nameText, type ReplySink, readReplies, Status, Verb, verbText } from '../ts/engine/wire';
-import { encodeError, ProcessAgentError } from '../ts/errors';
+import { frozen as frozenPrimary } from '../ts/engine/words';
+import { decodeError, encodeError, type PlainError, ProcessAgentError } from '../ts/errors';
 import type { Member } from '../ts/interface';
 import { OwnMetrics } from '../ts/metrics/own';
 import { WaitedCall } from '../ts/own-call';
@@ -362,6 +363,87 @@ describe('a call that fails', () => {
       [8, 'ok'],
       [9, 'ERR_AGENT_CLOSED'],
     ]);
+  });
+});
+
+describe('what failures say', () => {
+  const limits = { maxPayload: 1000, maxPending: 4, maxPendingBytes: 100_000, readyTimeout: 5 };
+  const messageOf = (work: Promise<unknown>) =>
+    work.then(
+      () => 'it has not failed',
+      (error: Error) => error.message,
+    );
+
+  test.each([
+    ['#wait', 'wait'],
+    ['*Job.run', 'Job.run'],
+    ['&Job.run', 'Job.run'],
+    ['Job.run', 'Job.run'],
+  ])('of a call of %s begins with the name that its user knows', async (name, readable) => {
+    const outgoing = outgoingWith(limits);
+    const controller = new AbortController();
+    const waitsInVain = outgoing.call(name, []);
+    const frozen = (what: string, outcome: 'not-sent' | 'unknown' | 'executed') =>
+      frozenPrimary(member, 100).why(what, outcome);
+    const failures = [
+      waitsInVain,
+      outgoing.call(name, [], { timeout: 1 }),
+      outgoing.call(name, [], { signal: AbortSignal.abort() }),
+      outgoing.call(name, [], { signal: controller.signal }),
+      outgoing.call(name, [{ f: { g: () => {} } }]),
+      outgoing.call(name, ['x'.repeat(2000)]),
+    ].map(messageOf);
+    controller.abort();
+    await waitsInVain.catch(() => {});
+    outgoing.open(lane);
+    const lost = [outgoing.call(name, []), outgoing.call(name, [])].map(messageOf);
+    await turn();
+    outgoing.closeLane(1, { written: 9, accepted: null, relieved: false });
+    outgoing.freeze(frozen);
+    const messages = await Promise.all([...failures, ...lost, messageOf(outgoing.call(name, []))]);
+    for (const message of messages) {
+      expect(message.startsWith(`${readable}: `)).toBe(true);
+    }
+    expect(messages[2]).toBe(`${readable}: aborted by its caller's signal.`);
+    expect(messages[3]).toBe(messages[2]);
+    expect(messages[4]).toBe(`${readable}: args[0].f.g is a function, which can't be sent to another process.`);
+  });
+
+  test.each([
+    ['#wait', 'wait'],
+    ['*Job.run', 'Job.run'],
+    ['&Job.run', 'Job.run'],
+  ])('of a question for %s begins with it as well, here and where it is asked', async (name, readable) => {
+    const requests = new Requests(
+      limits,
+      () => 'none',
+      () => {},
+    );
+    const options = { timeout: 1000, own: () => 1 };
+    const waited = await messageOf(requests.gather(name, [], options));
+    const refused = await messageOf(requests.gather(name, [() => {}], options));
+    let request = 0;
+    requests.join(parcel => {
+      request = (parcel as { request: number }).request;
+    }, 1000);
+    const asked = requests.gather(name, [], { ...options, timeout: 1, own: () => new Promise(() => {}) });
+    requests.heed({ type: 'gathered', request, asker: member }, JSON.stringify([{ member, reason: 'lost' }]));
+    const outcomes = (await asked) as { reason: Error }[];
+    expect(outcomes).toHaveLength(2);
+    const answers = new Answers(
+      hostOf(() => (async function* () {})()),
+      1000,
+    );
+    const told: string[] = [];
+    const ask = { type: 'ask' as const, gather: 1, name, until: Date.now() + 10_000, from: member };
+    await answers.answer(ask, encode([], 'args'), 1, (_, body) =>
+      told.push((decodeError(decode(body) as PlainError) as Error).message),
+    );
+    const messages = [waited, refused, ...outcomes.map(each => each.reason.message), ...told];
+    expect(messages).toHaveLength(5);
+    for (const message of messages) {
+      expect(message.startsWith(`${readable}: `)).toBe(true);
+    }
   });
 });
 

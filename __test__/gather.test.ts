@@ -173,7 +173,7 @@ describe('gather()', () => {
   });
 
   it.each([
-    [['name', [() => {}]], 'ERR_AGENT_NOT_SERIALIZABLE', 'args[0] is a function'],
+    [['name', [() => {}]], 'ERR_AGENT_NOT_SERIALIZABLE', 'name: args[0] is a function'],
     [['x'.repeat(201)], 'ERR_AGENT_CONFIG', 'gather(): a name is a string of 1 to 200 characters.'],
     [['name', 'args'], 'ERR_AGENT_CONFIG', "gather('name'): the arguments must be an array."],
     [['name', [], { timeout: 0 }], 'ERR_AGENT_CONFIG', 'gather(): timeout must be a whole number of milliseconds'],

@@ -1,5 +1,6 @@
 /** The agent's own error. */
 import type { MemberOutcome } from './interface';
+import { readable } from './prefix';
 
 export type AgentErrorCode =
   | 'ERR_AGENT_CONFIG'
@@ -56,3 +57,10 @@ Object.defineProperty(ProcessAgentError.prototype, 'name', {
   writable: true,
   configurable: true,
 });
+
+/** What was refused of a value, with the name of what it belongs to. Of another error nothing changes. */
+export function withName(name: string, error: unknown, outcome: CallOutcome): unknown {
+  return error instanceof ProcessAgentError
+    ? new ProcessAgentError(error.code, `${readable(name)}: ${error.message}`, { outcome, cause: error.cause })
+    : error;
+}

@@ -21,7 +21,7 @@ export async function callAll(method: DecoratedMethod, self: unknown, args: unkn
   } else if (membership?.phase === 'live') {
     await askAll(membership, method, self, args, args);
   } else {
-    const copy = snapshot(args, 'args');
+    const copy = snapshot(readableName(method), args, 'args');
     await askAll(await liveMembership(self, method), method, self, args, copy());
   }
 }

@@ -1,16 +1,17 @@
 /** What ProcessAgentService asks of other members: calls of handlers, questions to all, and news. */
 import { types } from 'node:util';
 import { callableMethods } from './class-names';
-import { decode, encode } from './codec';
-import { copyOf, snapshot } from './copy';
+import { decode } from './codec';
+import { copyOf, encodeFor, snapshot } from './copy';
 import { inside } from './current-call';
 import type { AnyClass } from './decorator/registry';
+import { aborted } from './engine/call-errors';
 import { ProcessAgentError } from './errors';
-import { PREFIX } from './identity';
 import type { CallOptions, GatherOptions, MemberOutcome } from './interface';
 import type { Membership } from './membership';
 import { checkArgs, checkCallOptions, checkName, gatherTimeout } from './options';
-import { abortedError, bounded, withSignal } from './own-call';
+import { bounded, withSignal } from './own-call';
+import { PREFIX, readable } from './prefix';
 import { ending, isAsyncIterable, within } from './stream';
 import { carrierOfNow, withCarrier } from './tracing';
 
@@ -27,7 +28,7 @@ export function callHandler(
     checkArgs('call', name, args);
     checkCallOptions(options);
     if (options.signal?.aborted) {
-      throw abortedError(name, options.signal, 'not-sent');
+      throw aborted(PREFIX.handler + name, options.signal, 'not-sent');
     }
     return membership.phase === 'live'
       ? callNow(membership, name, args, options)
@@ -38,9 +39,10 @@ export function callHandler(
 }
 
 async function callWhenStarted(membership: Membership, name: string, args: unknown[], options: CallOptions) {
-  const copy = snapshot(args, 'args');
+  const wireName = PREFIX.handler + name;
+  const copy = snapshot(wireName, args, 'args');
   const begun = Date.now();
-  await bounded(name, options, 'not-sent', () => membership.started);
+  await bounded(wireName, options, 'not-sent', () => membership.started);
   const left = options.timeout && Math.max(1, options.timeout - (Date.now() - begun));
   return callNow(membership, name, membership.role === 'primary' ? args : copy(), { ...options, timeout: left });
 }
@@ -55,7 +57,7 @@ function callNow(membership: Membership, name: string, args: unknown[], options:
   const run = () => enter(() => membership.invoke(wireName, args, undefined));
   const { strict } = membership;
   const work = strict ? () => strict.run(`handler '${name}'`, args, run) : run;
-  return bounded(name, options, 'unknown', work, reason => call.abort(reason)).then(
+  return bounded(wireName, options, 'unknown', work, reason => call.abort(reason)).then(
     result => {
       // Other streams are passed as the objects that they are; a generator has yet to run, as a part of the call.
       if (types.isGeneratorObject(result) && isAsyncIterable(result)) {
@@ -80,7 +82,8 @@ export async function gather(
 ): Promise<MemberOutcome[]> {
   checkName('gather', name);
   checkArgs('gather', name, args);
-  return ask(membership, () => PREFIX.handler + name, args, gatherTimeout('gather()', options));
+  const wireName = PREFIX.handler + name;
+  return ask(membership, wireName, () => wireName, args, gatherTimeout('gather()', options));
 }
 
 /** `inAll()`: an object with the methods of a class, each of which runs in every member. */
@@ -92,19 +95,20 @@ export function membersOf(membership: Membership, cls: AnyClass, options: Gather
   const methods = Object.create(null);
   for (const key of callableMethods(cls)) {
     methods[key] = (...args: unknown[]) =>
-      ask(membership, () => membership.targets.classes.nameOf(cls, key), args, timeout);
+      ask(membership, `${cls.name}.${key}`, () => membership.targets.classes.nameOf(cls, key), args, timeout);
   }
   return methods;
 }
 
-/** `nameOf` is asked when the application has started, and knows its classes. */
+/** `nameOf` is asked when the application has started, and knows its classes; `what` is what errors before say. */
 async function ask(
   membership: Membership,
+  what: string,
   nameOf: () => string,
   args: unknown[],
   timeout: number,
 ): Promise<MemberOutcome[]> {
-  const encoded = encode(args, 'args');
+  const encoded = encodeFor(what, args, 'args');
   if (membership.phase !== 'live') {
     await membership.started;
   }
@@ -122,7 +126,7 @@ async function answer(membership: Membership, name: string, args: unknown[], tim
     return copyOf(value, 'result');
   } catch (err) {
     const reason = (err as Error | undefined)?.message ?? String(err);
-    throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', `${name}: ${reason}`, {
+    throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', `${readable(name)}: ${reason}`, {
       outcome: 'executed',
       cause: err,
     });
@@ -134,7 +138,7 @@ export async function publish(membership: Membership, topic: string, data: unkno
   checkName('publish', topic);
   let value = data;
   if (membership.phase !== 'live') {
-    value = copyOf(data, 'data');
+    value = decode(encodeFor(`publish('${topic}')`, data, 'data'));
     await membership.started;
   }
   await membership.engine.publish(topic, value);

@@ -4,8 +4,9 @@
  */
 import type { AnyClass } from './decorator/registry';
 import { ProcessAgentError } from './errors';
-import { type Names, namesOfClass, PREFIX } from './identity';
+import { type Names, namesOfClass } from './identity';
 import { type ApplicationContext, type BoundClass, baseDirOf, countDefinitions, listClasses } from './midway';
+import { PREFIX, readable } from './prefix';
 
 type Entry = Names & { bound: BoundClass };
 
@@ -46,7 +47,7 @@ export class ClassNames {
     if (dot < 0 || !found || !callableMethods(found.bound.cls).has(key)) {
       throw new ProcessAgentError(
         'ERR_AGENT_UNKNOWN_METHOD',
-        `Pid ${process.pid} knows no method '${name.slice(PREFIX.inAll.length)}'. ` +
+        `Pid ${process.pid} knows no method '${readable(name)}'. ` +
           'It may run another version of the application, or may not have loaded the class.',
         { outcome: 'not-sent' },
       );

@@ -7,6 +7,7 @@ import { relative, sep } from 'node:path';
 import { type AnyClass, type DecoratedMethod, methodsOf } from './decorator/registry';
 import { ProcessAgentError } from './errors';
 import { type ApplicationContext, type BoundClass, baseDirOf, countDefinitions, listClasses } from './midway';
+import { PREFIX, RESERVED, readable } from './prefix';
 
 /** What a call from another process runs: this method, as written, on an object of that class. */
 export interface CallTarget {
@@ -23,14 +24,6 @@ export interface Names {
 }
 
 type Entry = CallTarget & Names;
-
-/**
- * What the names of other things than `@RunInPrimary()` methods begin with, so that none is ever taken for another:
- * handlers, `@RunInAll()` methods, methods of classes for `inAll()`, and what this package asks for itself.
- */
-export const PREFIX = { handler: '#', all: '*', inAll: '&', own: '!' } as const;
-
-const RESERVED = /^[#*&!]/;
 
 export class WireNames {
   readonly #container: ApplicationContext;
@@ -50,7 +43,7 @@ export class WireNames {
       if (second) {
         throw new ProcessAgentError(
           'ERR_AGENT_AMBIGUOUS',
-          `${describe(first)} and ${describe(second)} have the same name between processes, '${name}'. ` +
+          `${describe(first)} and ${describe(second)} have the same name between processes, '${readable(name)}'. ` +
             "Give one of them another: @RunInPrimary({ name }) on the method, or @Provide('id') on the class.",
         );
       }
@@ -96,7 +89,7 @@ export class WireNames {
     if (!found) {
       throw new ProcessAgentError(
         'ERR_AGENT_UNKNOWN_METHOD',
-        `Pid ${process.pid} knows no method '${name}'. ` +
+        `Pid ${process.pid} knows no method '${readable(name)}'. ` +
           'It may run another version of the application, or may not have loaded the class.',
         { outcome: 'not-sent' },
       );
@@ -217,7 +210,7 @@ function unique(name: string, entries: Entry[]): CallTarget {
 function ambiguous(name: string, entries: Entry[]): ProcessAgentError {
   return new ProcessAgentError(
     'ERR_AGENT_AMBIGUOUS',
-    `'${name}' means ${entries.map(describe).join(' and ')}. ` +
+    `'${readable(name)}' means ${entries.map(describe).join(' and ')}. ` +
       "Tell them apart: @RunInPrimary({ name }) on the method, or @Provide('id') on the class.",
     { outcome: 'not-sent' },
   );

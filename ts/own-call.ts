@@ -1,4 +1,5 @@
 /** Calls that a process makes of itself, where others would make them of another member. */
+import { aborted, timedOut } from './engine/call-errors';
 import type { Carrier, Invocation } from './engine/engine';
 import { type CallOutcome, ProcessAgentError } from './errors';
 import type { CallOptions, Member } from './interface';
@@ -109,8 +110,8 @@ export function bounded<T>(
       abandon(error);
       reject(error);
     };
-    const onAbort = () => give(abortedError(name, signal as AbortSignal, outcome));
-    const timer = timeout === undefined ? undefined : setTimeout(() => give(late(name, timeout, outcome)), timeout);
+    const onAbort = () => give(aborted(name, signal as AbortSignal, outcome));
+    const timer = timeout === undefined ? undefined : setTimeout(() => give(timedOut(name, timeout, outcome)), timeout);
     const free = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
@@ -138,14 +139,4 @@ export async function withSignal(call: OwnInvocation, timeout: number, run: () =
     clearTimeout(timer);
     call.end();
   }
-}
-
-export function abortedError(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
-  const message = `${name}: aborted by its caller's signal.`;
-  return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
-}
-
-function late(name: string, timeout: number, outcome: CallOutcome): ProcessAgentError {
-  const message = `${name}: no reply within its timeout of ${timeout} ms.`;
-  return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
 }

@@ -63,7 +63,7 @@ export function callPrimary(method: DecoratedMethod, self: unknown, args: unknow
 
 async function callWhenLive(method: DecoratedMethod, self: unknown, args: unknown[]): Promise<unknown> {
   // What is sent is what the caller has passed, not what has become of it by then.
-  const copy = snapshot(args, 'args');
+  const copy = snapshot(name(method), args, 'args');
   const membership = await liveMembership(self, method);
   return membershipRunsHere(membership) ? runHere(method, self, args) : await send(membership, method, self, copy());
 }

@@ -4,8 +4,9 @@ import { ClassNames } from './class-names';
 import type { DecoratedMethod } from './decorator/registry';
 import { ProcessAgentError } from './errors';
 import { Handlers } from './handlers';
-import { PREFIX, WireNames } from './identity';
+import { WireNames } from './identity';
 import { type ApplicationContext, type BoundClass, instanceOf } from './midway';
+import { PREFIX, readable } from './prefix';
 
 export class Targets {
   readonly handlers = new Handlers();
@@ -52,7 +53,7 @@ export class Targets {
   #runOwn(name: string, args: unknown[]): unknown {
     const run = this.own.get(name);
     if (!run) {
-      const message = `Pid ${process.pid} does not know ${name}: another version of this package runs there.`;
+      const message = `Pid ${process.pid} does not know '${readable(name)}': another version of this package runs there.`;
       throw new ProcessAgentError('ERR_AGENT_UNKNOWN_METHOD', message, { outcome: 'not-sent' });
     }
     return run(...args);

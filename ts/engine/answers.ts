@@ -1,6 +1,7 @@
 /** Questions that other members ask of all: run here, and answered through the broker. */
 import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
+import { readable } from '../prefix';
 import type { EngineHost } from './engine';
 import type { IncomingParcel } from './notice';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT } from './outcome';
@@ -50,7 +51,7 @@ export class Answers {
       if (isAsyncIterable(value)) {
         throw new ProcessAgentError(
           'ERR_AGENT_NOT_SERIALIZABLE',
-          `${name}: the result is an async iterable. Only the primary can answer with a stream, to a call.`,
+          `${readable(name)}: the result is an async iterable. Only the primary can answer with a stream, to a call.`,
           { outcome: 'executed' },
         );
       }
@@ -88,11 +89,11 @@ export class Answers {
     try {
       args = decode(body, true);
     } catch (cause) {
-      const message = `${name}: pid ${process.pid} (Node ${process.version}) can't read the arguments: ${cause}`;
+      const message = `${readable(name)}: pid ${process.pid} (Node ${process.version}) can't read the arguments: ${cause}`;
       throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
     }
     if (!Array.isArray(args)) {
-      throw new ProcessAgentError('ERR_AGENT_INTERNAL', `${name}: the arguments are no array.`);
+      throw new ProcessAgentError('ERR_AGENT_INTERNAL', `${readable(name)}: the arguments are no array.`);
     }
     return args;
   }

@@ -1,5 +1,6 @@
 /** What a call of this process is rejected with, and why. */
 import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
+import { readable } from '../prefix';
 
 /** How a lane has ended, as the Rust side tells it. */
 export interface LaneEnd {
@@ -29,7 +30,7 @@ export function closedError(outcome: CallOutcome): ProcessAgentError {
 }
 
 export function aborted(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
-  const message = `${name}: the caller has aborted the call.`;
+  const message = `${readable(name)}: aborted by its caller's signal.`;
   return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
 }
 
@@ -39,10 +40,10 @@ export function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgen
     : accepted === null
       ? 'the primary died, or the connection to it ended, before it replied; the call may have run.'
       : 'the primary gave its role up before the call had finished (processAgent.stopTimeout).';
-  return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${name}: ${why}`, { outcome: 'unknown' });
+  return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${readable(name)}: ${why}`, { outcome: 'unknown' });
 }
 
 export function timedOut(name: string, timeout: number, outcome: CallOutcome): ProcessAgentError {
-  const message = `${name}: no reply within its timeout of ${timeout} ms.`;
+  const message = `${readable(name)}: no reply within its timeout of ${timeout} ms.`;
   return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
 }

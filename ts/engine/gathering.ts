@@ -2,6 +2,7 @@
 import { decode, type Encoded } from '../codec';
 import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
 import type { Member, MemberOutcome } from '../interface';
+import { readable } from '../prefix';
 import type { EngineGatherOptions } from './engine';
 import type { Missing } from './notice';
 import { Status } from './wire';
@@ -145,6 +146,6 @@ export class Gathering {
   }
 
   #error(code: ProcessAgentError['code'], outcome: CallOutcome, message: string, cause?: unknown): ProcessAgentError {
-    return new ProcessAgentError(code, `${this.name}: ${message}`, { outcome, cause });
+    return new ProcessAgentError(code, `${readable(this.name)}: ${message}`, { outcome, cause });
   }
 }

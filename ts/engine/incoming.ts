@@ -3,6 +3,7 @@ import type { Encoded } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
+import { readable } from '../prefix';
 import { WhenIdle } from '../when-idle';
 import type { Packed } from './chunks';
 import type { Carrier, EngineHost } from './engine';
@@ -326,7 +327,7 @@ export class IncomingCalls {
   #tooMuch(name: string): ProcessAgentError {
     return new ProcessAgentError(
       'ERR_AGENT_TOO_MANY_PENDING',
-      `${name}: the primary (pid ${process.pid}) has calls with ${this.#held} bytes to answer already ` +
+      `${readable(name)}: the primary (pid ${process.pid}) has calls with ${this.#held} bytes to answer already ` +
         '(processAgent.maxPendingBytes).',
       { outcome: 'not-sent' },
     );
@@ -334,7 +335,7 @@ export class IncomingCalls {
 }
 
 function unreadable(name: string, cause: unknown, { maxPayload }: IncomingLane): EncodedOutcome {
-  const message = `${name}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
+  const message = `${readable(name)}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
   const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
   return encodeThrown(error, maxPayload, REPLY_HEAD);
 }

@@ -1,6 +1,7 @@
 /** What a method has returned or thrown, as it travels: a status and an encoded value. */
 import { type Encoded, encode, sizeOf } from '../codec';
-import { type CallOutcome, encodeError, ProcessAgentError } from '../errors';
+import { type CallOutcome, encodeError, ProcessAgentError, withName } from '../errors';
+import { readable } from '../prefix';
 import { Status } from './wire';
 
 export interface EncodedOutcome {
@@ -38,12 +39,7 @@ export function encodeValue(
       ? encodeThrown(tooLarge(name, 'result', size, limit, 'executed'), limit, room)
       : { status: status.value, value: encoded };
   } catch (error) {
-    // Else a toJSON() of the user's has thrown, for one.
-    const ours = error instanceof ProcessAgentError;
-    const told = ours
-      ? new ProcessAgentError(error.code, `${name}: ${error.message}`, { outcome: 'executed', cause: error.cause })
-      : error;
-    return encodeThrown(told, limit, room);
+    return encodeThrown(withName(name, error, 'executed'), limit, room);
   }
 }
 
@@ -76,7 +72,7 @@ export function tooLarge(
 ): ProcessAgentError {
   return new ProcessAgentError(
     'ERR_AGENT_TOO_LARGE',
-    `${name}: the ${what} take${what.endsWith('s') ? '' : 's'} ${size} bytes, over the limit of ${limit} ` +
+    `${readable(name)}: the ${what} take${what.endsWith('s') ? '' : 's'} ${size} bytes, over the limit of ${limit} ` +
       '(processAgent.maxPayload).',
     { outcome },
   );

@@ -4,6 +4,7 @@ import { type Encoded, sizeOf } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
 import type { WaitedCall } from '../own-call';
+import { readable } from '../prefix';
 import { ending, isAsyncIterable } from '../stream';
 import { Batch } from './batch';
 import { Call, type Tally } from './call';
@@ -304,7 +305,7 @@ export class OutgoingCalls {
 
   #waitedInVain(call: Call): void {
     this.#drop(call);
-    const message = `${call.name}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
+    const message = `${readable(call.name)}: waited ${this.limits.readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
     call.fail(new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: call.outcome }));
   }
 
@@ -392,7 +393,7 @@ export class OutgoingCalls {
     if (abandoned) {
       return;
     }
-    const message = `${call.name}: this process (Node ${process.version}) can't read the result: ${cause}`;
+    const message = `${readable(call.name)}: this process (Node ${process.version}) can't read the result: ${cause}`;
     const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause });
     if (isItem) {
       // Its generator is to end; only then is the slot free.

@@ -1,5 +1,6 @@
 /** The pending calls of this process: a table of slots, whose numbers name calls between processes. */
 import { ProcessAgentError } from '../errors';
+import { readable } from '../prefix';
 import { WhenIdle } from '../when-idle';
 import type { Call } from './call';
 import type { Sendable } from './chunks';
@@ -64,7 +65,7 @@ export class PendingCalls {
           : undefined;
     return full === undefined
       ? undefined
-      : new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', `${name}: ${full}`, { outcome: 'not-sent' });
+      : new ProcessAgentError('ERR_AGENT_TOO_MANY_PENDING', `${readable(name)}: ${full}`, { outcome: 'not-sent' });
   }
 
   /** Gives the call its number, and its place in the order of all. */

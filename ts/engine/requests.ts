@@ -2,9 +2,11 @@
  * What this process asks of the broker: gathers and publishings. Each is settled by the broker's word on it, a gather
  * also when that does not come in time.
  */
-import { decode, type Encoded, encode, sizeOf } from '../codec';
+import { decode, type Encoded, sizeOf } from '../codec';
+import { encodeFor } from '../copy';
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { MemberOutcome } from '../interface';
+import { readable } from '../prefix';
 import { WhenIdle } from '../when-idle';
 import { closedError } from './call-errors';
 import type { EngineGatherOptions } from './engine';
@@ -95,7 +97,7 @@ export class Requests {
         this.#wait(request);
       } else if (request.place > 0) {
         const message =
-          `${request.name}: the primary ${taken === null ? 'died' : 'handed over'} before all was said; ` +
+          `${readable(request.name)}: the primary ${taken === null ? 'died' : 'handed over'} before all was said; ` +
           'some members may have got it.';
         this.#settle(request, new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', message, { outcome: 'unknown' }));
       }
@@ -159,7 +161,7 @@ export class Requests {
       throw this.#frozen(name, 'not-sent');
     }
     const { maxPayload, maxPending, maxPendingBytes } = this.limits;
-    const body = encode(value, what);
+    const body = encodeFor(name, value, what);
     const size = sizeOf(body, maxPayload);
     if (size > maxPayload) {
       throw tooLarge(name, what === 'args' ? 'arguments' : what, size, maxPayload, 'not-sent');
@@ -167,7 +169,7 @@ export class Requests {
     if (this.#pending.size >= maxPending || (this.#held > 0 && this.#held + body.length > maxPendingBytes)) {
       throw new ProcessAgentError(
         'ERR_AGENT_TOO_MANY_PENDING',
-        `${name}: ${this.#pending.size} gathers and publishings of this process, with ${this.#held} bytes, have not ` +
+        `${readable(name)}: ${this.#pending.size} gathers and publishings of this process, with ${this.#held} bytes, have not ` +
           'ended yet (processAgent.maxPending, maxPendingBytes).',
         { outcome: 'not-sent' },
       );
@@ -212,7 +214,7 @@ export class Requests {
   #wait(request: Request): void {
     const { readyTimeout } = this.limits;
     request.waiting ??= setTimeout(() => {
-      const message = `${request.name}: waited ${readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
+      const message = `${readable(request.name)}: waited ${readyTimeout} ms (processAgent.readyTimeout): ${this.whyWaiting()}`;
       this.#settle(
         request,
         new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: this.#outcomeOf(request) }),

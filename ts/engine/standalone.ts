@@ -1,10 +1,12 @@
 /** A group of one: no binary, thread, file or timer. */
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
-import { decode, encode } from '../codec';
+import { decode } from '../codec';
 import type { ResolvedConfig } from '../config';
+import { encodeFor } from '../copy';
 import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
+import { readable } from '../prefix';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
 import type { Endpoint, Told } from './endpoint';
@@ -95,7 +97,7 @@ export class StandaloneEngine implements Engine {
     const member = this.self;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      const message = `${name}: pid ${member.pid} has not answered within ${timeout} ms.`;
+      const message = `${readable(name)}: pid ${member.pid} has not answered within ${timeout} ms.`;
       const give = () => reject(new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome: 'unknown' }));
       timer = setTimeout(give, timeout);
     });
@@ -110,7 +112,7 @@ export class StandaloneEngine implements Engine {
 
   async publish(topic: string, data: unknown): Promise<void> {
     this.#refuseWhenClosed();
-    const encoded = encode(data, 'data');
+    const encoded = encodeFor(`publish('${topic}')`, data, 'data');
     // As in a group: whoever publishes goes on before anybody hears of it.
     await null;
     this.#host.deliver(topic, () => decode(encoded), this.self);

@@ -95,11 +95,11 @@ export class UpgradingEngine implements Engine {
   }
 
   gather(name: string, args: unknown[], options: EngineGatherOptions): Promise<MemberOutcome[]> {
-    return this.#whenJoined(args, 'args', (engine, sent) => engine.gather(name, sent, options));
+    return this.#whenJoined(name, args, 'args', (engine, sent) => engine.gather(name, sent, options));
   }
 
   publish(topic: string, data: unknown): Promise<void> {
-    return this.#whenJoined(data, 'data', (engine, sent) => engine.publish(topic, sent));
+    return this.#whenJoined(`publish('${topic}')`, data, 'data', (engine, sent) => engine.publish(topic, sent));
   }
 
   async members(): Promise<Member[]> {
@@ -163,11 +163,16 @@ export class UpgradingEngine implements Engine {
   }
 
   /** All members can be asked and told when this process has joined them; `value` is sent as it is now. */
-  async #whenJoined<V, R>(value: V, what: string, act: (engine: Engine, value: V) => Promise<R>): Promise<R> {
+  async #whenJoined<V, R>(
+    name: string,
+    value: V,
+    what: string,
+    act: (engine: Engine, value: V) => Promise<R>,
+  ): Promise<R> {
     if (!this.#upgrading) {
       return act(this.#joined(), value);
     }
-    const copy = snapshot(value, what);
+    const copy = snapshot(name, value, what);
     await this.#upgrade;
     return act(this.#joined(), copy());
   }

@@ -15,7 +15,7 @@
  * What arrives comes from another process: the shape is checked before anything is believed.
  */
 import { decode, type Encoded, encodeAsBytes, encodeAsText } from '../codec';
-import { ProcessAgentError } from '../errors';
+import { ProcessAgentError, withName } from '../errors';
 import type { Carrier } from './engine';
 
 /** How a call ended, as the reply says it, or what is next in a stream. */
@@ -103,7 +103,11 @@ export function encodeArgs(
     return { encoded: text, room: 0 };
   }
   const room = roomOfCall(name, carrierText(carrier));
-  return { encoded: encodeAsBytes(args, 'args', room), room };
+  try {
+    return { encoded: encodeAsBytes(args, 'args', room), room };
+  } catch (error) {
+    throw withName(name, error, 'not-sent');
+  }
 }
 
 /** One call as bytes: writes the head into the room before the arguments. */

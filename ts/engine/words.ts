@@ -1,6 +1,7 @@
 /** What is said about the group's primary, in reasons and errors. */
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { Member, Role } from '../interface';
+import { readable } from '../prefix';
 
 export function roleReason(role: Role | undefined, epoch: number, primary: Member | undefined): string {
   switch (role) {
@@ -37,7 +38,7 @@ export function whyNoPrimary(group: string, folder: string, primary: Member | un
 export function frozen(primary: Member | undefined, silentMs: number) {
   const what = `the primary, pid ${primary?.pid}, has said nothing for ${silentMs} ms: its process is frozen`;
   const why = (name: string, outcome: CallOutcome): ProcessAgentError =>
-    new ProcessAgentError('ERR_AGENT_PRIMARY_FROZEN', `${name}: ${what} (processAgent.primary.maxBlocked).`, {
+    new ProcessAgentError('ERR_AGENT_PRIMARY_FROZEN', `${readable(name)}: ${what} (processAgent.primary.maxBlocked).`, {
       outcome,
     });
   return { what, why };

@@ -4,10 +4,10 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Engine, Standing } from '../engine/engine';
-import { PREFIX } from '../identity';
 import type { GroupHealth, Member } from '../interface';
 import type { Membership } from '../membership';
 import { healthTimeoutOf } from '../midway';
+import { PREFIX } from '../prefix';
 import type { CheckReport } from './checks';
 import { groupHealth, memberHealth } from './verdict';
 
