@@ -173,6 +173,28 @@ describe('gather()', () => {
   });
 
   it.each([
+    ['an async generator', () => (async function* () {})()],
+    ['a promise of one', async () => (async function* () {})()],
+    ['an async iterable', () => ({ [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true }) }) })],
+  ])('rejects for a member whose result is %s, its own included, in a group and alone', async (_, handler) => {
+    await startGroup(1);
+    apps.push(await startApp([]));
+    for (const { agent } of apps) {
+      agent.handle('stream', handler);
+      expect(await agent.gather('stream')).toMatchObject([
+        {
+          status: 'rejected',
+          reason: {
+            code: 'ERR_AGENT_NOT_SERIALIZABLE',
+            outcome: 'executed',
+            message: expect.stringMatching(/^stream: the result is an async iterable/),
+          },
+        },
+      ]);
+    }
+  });
+
+  it.each([
     [['name', [() => {}]], 'ERR_AGENT_NOT_SERIALIZABLE', 'name: args[0] is a function'],
     [['x'.repeat(201)], 'ERR_AGENT_CONFIG', 'gather(): a name is a string of 1 to 200 characters.'],
     [['name', 'args'], 'ERR_AGENT_CONFIG', "gather('name'): the arguments must be an array."],

@@ -102,6 +102,23 @@ class Store {
   async load(id: number, deep?: boolean): Promise<{ id: number; deep: boolean }> {
     return { id, deep: deep ?? false };
   }
+  async *stream(): AsyncGenerator<number> {
+    yield this.size;
+  }
+  async streamed(): Promise<AsyncIterable<number>> {
+    return this.stream();
+  }
+  *generate(): Generator<number> {
+    yield this.size;
+  }
+  list(): Iterable<number> {
+    return [this.size];
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: nothing is known of it.
+  anything(): any {}
+  fail(): never {
+    throw new Error('never');
+  }
 }
 
 abstract class Abstract {
@@ -124,6 +141,14 @@ export async function asks(agent: ProcessAgentService): Promise<void> {
   agent.inAll(Store).size;
   // @ts-expect-error: nobody else may call it.
   agent.inAll(Store).secret;
+  // @ts-expect-error: nobody but the primary can answer with a stream.
+  agent.inAll(Store).stream;
+  // @ts-expect-error: the same of a promise of one.
+  agent.inAll(Store).streamed;
+  // @ts-expect-error: a generator can't be sent.
+  agent.inAll(Store).generate;
+  const lists: MemberOutcome<Iterable<number>>[] = await agent.inAll(Store).list();
+  const others = [await agent.inAll(Store).anything(), await agent.inAll(Store).fail()];
   // @ts-expect-error: an object, and no class.
   agent.inAll(new Store());
   const outcomes = await agent.gather<string>('name', [1], { timeout: 5 });
@@ -140,7 +165,7 @@ export async function asks(agent: ProcessAgentService): Promise<void> {
   await agent.transfer<number>('count', { onHandover: () => 'one' });
   await agent.call('name', [], { signal: new AbortController().signal, timeout: 5, idempotent: true });
   const signal: AbortSignal | undefined = agent.currentCall()?.signal ?? agent.tenure;
-  void [counts, ran, stop, signal];
+  void [counts, lists, others, ran, stop, signal];
 }
 
 registerError(class OrderError extends Error {});

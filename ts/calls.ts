@@ -5,7 +5,7 @@ import { decode } from './codec';
 import { copyOf, encodeFor, snapshot } from './copy';
 import { inside } from './current-call';
 import type { AnyClass } from './decorator/registry';
-import { aborted } from './engine/call-errors';
+import { aborted, streamRefused } from './engine/call-errors';
 import { ProcessAgentError } from './errors';
 import type { CallOptions, GatherOptions, MemberOutcome } from './interface';
 import type { Membership } from './membership';
@@ -122,6 +122,9 @@ async function ask(
 async function answer(membership: Membership, name: string, args: unknown[], timeout: number): Promise<unknown> {
   const call = membership.ownInvocation();
   const value = await withSignal(call, timeout, () => membership.invoke(name, args, call));
+  if (isAsyncIterable(value)) {
+    throw streamRefused(name);
+  }
   try {
     return copyOf(value, 'result');
   } catch (err) {

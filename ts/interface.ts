@@ -217,10 +217,22 @@ export type MemberOutcome<T = unknown> =
 /** A class whose objects are an `S`, whatever its constructor takes. */
 export type ServiceClass<S> = abstract new (...args: never[]) => S;
 
-/** The public methods of a class, each of which gives the outcome of every member. Not `then`: it is no promise. */
+/** Only the primary can answer with a stream, and a generator can't be sent. */
+type IsStream<R> = [R] extends [never]
+  ? false
+  : R extends AsyncIterable<unknown> | IterableIterator<unknown>
+    ? true
+    : false;
+
+/**
+ * The public methods of a class, each of which gives the outcome of every member. Not `then`: it is no promise; and none
+ * that gives a stream or a generator.
+ */
 export type InAll<S> = {
-  [K in keyof S as S[K] extends (...args: never[]) => unknown
-    ? Exclude<K, symbol | number | 'then'>
+  [K in keyof S as S[K] extends (...args: never[]) => infer R
+    ? IsStream<Awaited<R>> extends true
+      ? never
+      : Exclude<K, symbol | number | 'then'>
     : never]: S[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<MemberOutcome<Awaited<R>>[]> : never;
 };
 

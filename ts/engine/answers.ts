@@ -2,6 +2,7 @@
 import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { readable } from '../prefix';
+import { streamRefused } from './call-errors';
 import type { EngineHost } from './engine';
 import type { IncomingParcel } from './notice';
 import { type EncodedOutcome, encodeThrown, encodeValue, RESULT } from './outcome';
@@ -49,11 +50,7 @@ export class Answers {
     try {
       const value = await this.#run(ask, body, epoch);
       if (isAsyncIterable(value)) {
-        throw new ProcessAgentError(
-          'ERR_AGENT_NOT_SERIALIZABLE',
-          `${readable(name)}: the result is an async iterable. Only the primary can answer with a stream, to a call.`,
-          { outcome: 'executed' },
-        );
+        throw streamRefused(name);
       }
       outcome = ask.json ? asJson(value) : encodeValue(name, value, this.#limit, RESULT);
     } catch (error) {

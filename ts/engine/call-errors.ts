@@ -34,6 +34,12 @@ export function aborted(name: string, signal: AbortSignal, outcome: CallOutcome)
   return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
 }
 
+/** What has run for a question to all gives a stream: nobody reads one of a member that is not primary. */
+export function streamRefused(name: string): ProcessAgentError {
+  const message = `${readable(name)}: the result is an async iterable. Only the primary can answer with a stream, to a call.`;
+  return new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed' });
+}
+
 export function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgentError {
   const why = relieved
     ? 'the primary was relieved, because its event loop was stuck (processAgent.primary.maxBlocked), before it replied; the call has begun to run.'
