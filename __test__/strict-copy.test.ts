@@ -214,4 +214,18 @@ describe('strictCopy', () => {
     });
     expect(service.ran).toBe(0);
   });
+
+  it.each([
+    ['a standalone application, where it works', {}, 1],
+    ['a group, where it is refused', { group: 'strict-copy' }, 0],
+  ])("'warn' names an argument of @RunInAll in %s: %j, %i", async (_, config, count) => {
+    const { service, warnings } = await startWith('warn', config);
+    const failed = await service.all(callback).then(
+      () => undefined,
+      error => error,
+    );
+    expect(failed?.code).toBe(count ? undefined : 'ERR_AGENT_NOT_SERIALIZABLE');
+    expect(service.ran).toBe(count);
+    expect(warnings()).toHaveLength(count);
+  });
 });

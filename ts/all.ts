@@ -48,7 +48,10 @@ async function askAll(
   const readable = readableName(method);
   const name = membership.targets.names.nameOf(classOf(self, method), method);
   const timeout = method.options.timeout ?? GATHER_TIMEOUT;
-  membership.strict?.check(readable, 'args', args, 'not-sent');
+  if (membership.strict && membership.isAlone) {
+    // In a group the arguments are sent: what can't be is refused at once.
+    membership.strict.check(readable, 'args', args, 'not-sent');
+  }
   const run = () => runForAll(method, self, args);
   const own = () => {
     const call = membership.ownInvocation();

@@ -121,6 +121,11 @@ export class Membership implements EngineHost {
     return this.role === 'primary' || this.ownRuns?.goesOn === true;
   }
 
+  /** Whether its group is this application alone: nothing is ever sent. */
+  get isAlone(): boolean {
+    return this.engine.explain().deployment === 'standalone';
+  }
+
   get epoch(): number {
     return this.#engine?.epoch ?? 0;
   }
@@ -156,7 +161,7 @@ export class Membership implements EngineHost {
   /** What Midway's own health check of this process is to say of the others. Never rejects. */
   async othersHealth(): Promise<{ status: boolean; reason?: string }> {
     // Before the start nobody can be asked, after the end nobody needs to be.
-    if (this.phase !== 'live' || !this.settings.health.group || this.#isAlone()) {
+    if (this.phase !== 'live' || !this.settings.health.group || this.isAlone) {
       return { status: true };
     }
     try {
@@ -340,10 +345,6 @@ export class Membership implements EngineHost {
         `It is application number ${this.#ordinal} of this process, and applications do not share a group.`,
       ],
     };
-  }
-
-  #isAlone(): boolean {
-    return this.engine.explain().deployment === 'standalone';
   }
 
   #beStrict(mode: 'off' | 'warn' | 'error'): void {
