@@ -12,7 +12,14 @@ import {
   Scope,
   ScopeEnum,
 } from '@midwayjs/core';
-import { OnlyInPrimary, ProcessAgentError, ProcessMetricsService, RunInPrimary } from '../ts';
+import {
+  OnlyInPrimary,
+  ProcessAgentError,
+  ProcessAgentService,
+  ProcessHealthService,
+  ProcessMetricsService,
+  RunInPrimary,
+} from '../ts';
 import { state } from '../ts/state';
 import { closeAll, startApp } from './support/light-app';
 
@@ -203,6 +210,20 @@ describe('a standalone application', () => {
     expect(await metrics.getMetrics({ timeout: 0, memberLabel: undefined, format: 'text' })).toEqual(
       expect.any(String),
     );
+  });
+});
+
+it.each([
+  ['ProcessAgentService', () => new ProcessAgentService().role],
+  ['ProcessAgentService', () => new ProcessAgentService().members()],
+  ['ProcessHealthService', () => new ProcessHealthService().getStatus()],
+  ['ProcessMetricsService', () => new ProcessMetricsService().getMetrics()],
+])('%s that was made with new says where to get it', async (_, use) => {
+  const used = async () => use();
+  await expect(used()).rejects.toBeInstanceOf(ProcessAgentError);
+  await expect(used()).rejects.toMatchObject({
+    code: 'ERR_AGENT_NOT_STARTED',
+    message: expect.stringContaining('Get it from the container'),
   });
 });
 

@@ -3,6 +3,7 @@
  * It hangs on a registered symbol, so that a second copy of the package finds it instead of starting a second truth.
  */
 import type { DecoratedMethod } from './decorator/registry';
+import { ProcessAgentError } from './errors';
 import type { Membership } from './membership';
 import type { ApplicationContext } from './midway';
 
@@ -73,6 +74,15 @@ function shareState(): SharedState {
 
 /** The membership of the application that owns `container`: made at the first question, not started by it. */
 export function membershipOf(container: ApplicationContext): Membership {
+  // Whatever the types say: an object that was made with `new` has none.
+  if (!container) {
+    throw new ProcessAgentError(
+      'ERR_AGENT_NOT_STARTED',
+      'A service of this package that was made with new belongs to no application. Get it from the container of one: ' +
+        'with @Inject(), or with getAsync().',
+      { outcome: 'not-sent' },
+    );
+  }
   let membership = state.byContainer.get(container);
   if (!membership) {
     // Only now: whoever just loads the package, for its decorators or in a test, needs none of what joins a group.
