@@ -248,6 +248,22 @@ describe('called in a worker, a decorated method', () => {
   });
 });
 
+test.each(['on', 'once', 'off'] as const)(
+  '%s() refuses an event that there is none of, naming those there are',
+  async name => {
+    const { agent } = await startApp([], GROUP);
+    const loose = agent as unknown as Record<string, (...args: unknown[]) => unknown>;
+    for (const event of ['primry', '', undefined]) {
+      expect(() => loose[name](event, () => {})).toThrow(
+        expect.objectContaining({
+          code: 'ERR_AGENT_CONFIG',
+          message: `${name}(): there is no event '${event}'. Events: primary, worker, primary-changed, member-joined, member-left.`,
+        }),
+      );
+    }
+  },
+);
+
 describe('@OnlyInPrimary', () => {
   beforeEach(startTwo);
 

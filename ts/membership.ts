@@ -30,6 +30,7 @@ import {
   loggerOf,
   onObjectCreated,
 } from './midway';
+import { EVENTS } from './options';
 import { OwnInvocation } from './own-call';
 import { OwnRuns } from './own-runs';
 import type { Decision } from './role/decision';
@@ -40,8 +41,6 @@ import { Targets } from './targets';
 import { Topics } from './topics';
 import { runInContext } from './tracing';
 import { Transfers } from './transfer';
-
-const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
 
 /** ms of the time to give up that are left to what says what the next primary shall know. */
 const TIME_FOR_HOOKS = 200;

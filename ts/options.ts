@@ -1,6 +1,6 @@
 /** How options are checked, of decorators and of calls: an unknown one, or a value that can't be, is named. */
 import { type AgentErrorCode, ProcessAgentError } from './errors';
-import type { CallOptions, GatherOptions } from './interface';
+import type { AgentEvents, CallOptions, GatherOptions } from './interface';
 
 /** What is allowed, in words, and whether a value is. */
 export interface OptionRule {
@@ -29,6 +29,15 @@ const SIGNAL: OptionRule = {
 const CALL_RULES: Record<keyof CallOptions, OptionRule> = { timeout: TIMEOUT, signal: SIGNAL, idempotent: BOOLEAN };
 
 export const GATHER_RULES: Record<keyof GatherOptions, OptionRule> = { timeout: TIMEOUT };
+
+/** What ProcessAgentService tells. */
+export const EVENTS: readonly (keyof AgentEvents)[] = [
+  'primary',
+  'worker',
+  'primary-changed',
+  'member-joined',
+  'member-left',
+];
 
 /** ms that members may take to answer a question to all. */
 export const GATHER_TIMEOUT = 5_000;
@@ -77,6 +86,15 @@ export function checkTimeout(what: string, timeout: number | undefined): void {
 export function checkName(what: string, name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '' || name.length > 200) {
     throw new ProcessAgentError('ERR_AGENT_CONFIG', `${what}(): a name is a string of 1 to 200 characters.`);
+  }
+}
+
+export function checkEvent(what: string, event: keyof AgentEvents): void {
+  if (!EVENTS.includes(event)) {
+    throw new ProcessAgentError(
+      'ERR_AGENT_CONFIG',
+      `${what}(): there is no event '${String(event)}'. Events: ${EVENTS.join(', ')}.`,
+    );
   }
 }
 

@@ -17,7 +17,7 @@ import type {
 } from '../interface';
 import type { Membership } from '../membership';
 import type { ApplicationContext as Container } from '../midway';
-import { checkTimeout } from '../options';
+import { checkEvent, checkTimeout } from '../options';
 import { membershipOf } from '../state';
 
 /** This process as a member of its group. Inject it. */
@@ -126,17 +126,17 @@ export class ProcessAgentService {
   }
 
   on<E extends keyof AgentEvents>(event: E, listener: (...args: AgentEvents[E]) => void): this {
-    eventsOf(this).on(event, listener);
+    eventsOf(this, 'on', event).on(event, listener);
     return this;
   }
 
   once<E extends keyof AgentEvents>(event: E, listener: (...args: AgentEvents[E]) => void): this {
-    eventsOf(this).once(event, listener);
+    eventsOf(this, 'once', event).once(event, listener);
     return this;
   }
 
   off<E extends keyof AgentEvents>(event: E, listener: (...args: AgentEvents[E]) => void): this {
-    eventsOf(this).off(event, listener);
+    eventsOf(this, 'off', event).off(event, listener);
     return this;
   }
 }
@@ -146,6 +146,8 @@ function partOf(service: ProcessAgentService): Membership {
   return membershipOf(service.container);
 }
 
-function eventsOf(service: ProcessAgentService): EventEmitter {
+/** Of an event that there is none of, nobody would ever hear, or a listener would stay. */
+function eventsOf(service: ProcessAgentService, what: string, event: keyof AgentEvents): EventEmitter {
+  checkEvent(what, event);
   return partOf(service).events as EventEmitter;
 }
