@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { types } from 'node:util';
+import { destroyGlobalApplicationContext, initializeGlobalApplicationContext } from '@midwayjs/core';
 import * as ts from 'typescript';
 import { OnlyInPrimary, ProcessAgentError, RunInAll, RunInPrimary } from '../ts';
 
@@ -281,4 +283,33 @@ describe('@RunInAll refuses', () => {
     expect(err.message).toContain(`@RunInAll()`);
     expect(err.message).toContain(message);
   });
+});
+
+test('what a decorator refuses is told once when Midway goes on without the configuration that threw it', async () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const before = process.env.MIDWAY_TS_MODE;
+  process.env.MIDWAY_TS_MODE = 'true';
+  try {
+    for (const folder of ['mistaken', 'nothing-here']) {
+      const application = await initializeGlobalApplicationContext({
+        appDir: '',
+        baseDir: join(__dirname, 'support', folder),
+        globalConfig: { midwayLogger: { default: { transports: { file: false, error: false, console: false } } } },
+      });
+      await destroyGlobalApplicationContext(application);
+    }
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringContaining('@RunInPrimary(): timeout must be'),
+        expect.objectContaining({ code: 'ERR_AGENT_DECORATOR' }),
+      ],
+    ]);
+  } finally {
+    warn.mockRestore();
+    if (before === undefined) {
+      delete process.env.MIDWAY_TS_MODE;
+    } else {
+      process.env.MIDWAY_TS_MODE = before;
+    }
+  }
 });

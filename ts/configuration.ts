@@ -1,7 +1,14 @@
 import { ApplicationContext, Configuration, Destroy, Init } from '@midwayjs/core';
 import { goAsync } from './decorator/direct';
+import { tellMistake } from './decorator/mistake';
 import { NAMESPACE } from './health/namespace';
-import { beforeEggCloses, type ApplicationContext as Container, onStartFailure, registerHealthCheck } from './midway';
+import {
+  beforeEggCloses,
+  type ApplicationContext as Container,
+  onFrameworkMissing,
+  onStartFailure,
+  registerHealthCheck,
+} from './midway';
 import { membershipOf, state } from './state';
 
 /**
@@ -66,3 +73,4 @@ export class ProcessAgentConfiguration {
 }
 
 onStartFailure(async container => state.byContainer.get(container)?.close());
+onFrameworkMissing(tellMistake);

@@ -201,6 +201,28 @@ export function onStartFailure(listener: (container: ApplicationContext) => Prom
 }
 
 /**
+ * Calls `listener` when an application has been loaded and has no framework. Version 4 passes over whatever its
+ * configuration file throws, and all that is heard of it then is that the framework is missing.
+ */
+export function onFrameworkMissing(listener: () => Promise<void>): void {
+  const prototype = MidwayFrameworkService.prototype as unknown as {
+    getMainFramework?(): unknown;
+    init: (() => Promise<void>) & { [WATCHED]?: true };
+  };
+  const init = prototype.init;
+  if (typeof init !== 'function' || init[WATCHED]) {
+    return;
+  }
+  prototype.init = async function (this: typeof prototype) {
+    await init.call(this);
+    if (this.getMainFramework && !this.getMainFramework()) {
+      await listener();
+    }
+  };
+  prototype.init[WATCHED] = true;
+}
+
+/**
  * Calls `listener` when the application's servers take no connections any more, before its objects are destroyed:
  * Midway has no hook there. Requests that are still under way need those objects, of which Midway's own go first.
  */

@@ -1,7 +1,7 @@
 /** Which methods are decorated, kept on the prototypes that declare them. */
 import { types } from 'node:util';
-import { ProcessAgentError } from '../errors';
 import type { RunInPrimaryOptions } from '../interface';
+import { mistake } from './mistake';
 
 // biome-ignore lint/complexity/noBannedTypes: a class of the user's, of which only the prototype and name matter.
 export type AnyClass = Function & { prototype: object };
@@ -52,8 +52,7 @@ export function registerMethod(method: DecoratedMethod): void {
   const decorator = `@${DECORATORS[method.kind]}()`;
   const other = owner[METHODS]?.get(method.key);
   if (other) {
-    throw new ProcessAgentError(
-      'ERR_AGENT_DECORATOR',
+    throw mistake(
       other.kind === method.kind
         ? `${decorator} stands twice on ${readableName(method)}.`
         : `${decorator} stands on ${readableName(method)}, as @${DECORATORS[other.kind]}() does: only one of them can.`,

@@ -1,9 +1,10 @@
 import { types } from 'node:util';
 import { callAll } from '../all';
 import type { RunInAllOptions } from '../interface';
-import { checkOptions, GATHER_RULES } from '../options';
+import { GATHER_RULES } from '../options';
+import { mistake } from './mistake';
 import { type DecoratedMethod, readableName, registerMethod } from './registry';
-import { checkFactory, checkMethod, isAsync, refuse, replace } from './wrap';
+import { checkDecoratorOptions, checkFactory, checkMethod, isAsync, replace } from './wrap';
 
 /** What `@RunInAll()` is, to the compiler: there is no one result, so a method has none. */
 export type AllMethodDecorator = <T extends (...args: never[]) => Promise<void>>(
@@ -19,7 +20,7 @@ export type AllMethodDecorator = <T extends (...args: never[]) => Promise<void>>
 export function RunInAll(options: RunInAllOptions = {}): AllMethodDecorator {
   // biome-ignore lint/complexity/noArguments: the declared parameters hide that the parentheses are missing.
   checkFactory('RunInAll', arguments);
-  checkOptions('@RunInAll()', 'ERR_AGENT_DECORATOR', options, GATHER_RULES);
+  checkDecoratorOptions('RunInAll', options, GATHER_RULES);
   return (target, key, descriptor) => {
     const decorated = checkMethod('RunInAll', target, key, descriptor);
     const { owner, key: name } = decorated;
@@ -27,7 +28,7 @@ export function RunInAll(options: RunInAllOptions = {}): AllMethodDecorator {
     const method: DecoratedMethod = { kind: 'all', owner, key: name, original, options: { ...options } };
     if (types.isGeneratorFunction(original)) {
       // Its body runs where it is read, and that is nowhere.
-      throw refuse(`@RunInAll() stands on ${readableName(method)}, a generator, which nobody would read.`);
+      throw mistake(`@RunInAll() stands on ${readableName(method)}, a generator, which nobody would read.`);
     }
     registerMethod(method);
     const { asynchronous, plain } = {

@@ -1,10 +1,18 @@
 import type { RunInPrimaryOptions } from '../interface';
-import { BOOLEAN, checkOptions, type OptionRule, TIMEOUT } from '../options';
+import { BOOLEAN, type OptionRule, TIMEOUT } from '../options';
 import { callPrimary, runHere, runsHere } from '../route';
 import { state } from '../state';
 import { iterable, streamOf } from '../stream';
 import { type AnyMethod, type DecoratedMethod, readableName, registerMethod } from './registry';
-import { checkFactory, checkMethod, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
+import {
+  checkDecoratorOptions,
+  checkFactory,
+  checkMethod,
+  isAsync,
+  isAsyncGenerator,
+  replace,
+  returnsPromise,
+} from './wrap';
 
 /** What `@RunInPrimary()` is, to the compiler. */
 export interface PrimaryMethodDecorator {
@@ -34,7 +42,7 @@ const RULES: Record<keyof RunInPrimaryOptions, OptionRule> = {
 export function RunInPrimary(options: RunInPrimaryOptions = {}): PrimaryMethodDecorator {
   // biome-ignore lint/complexity/noArguments: the declared parameters hide that the parentheses are missing.
   checkFactory('RunInPrimary', arguments);
-  checkOptions('@RunInPrimary()', 'ERR_AGENT_DECORATOR', options, RULES);
+  checkDecoratorOptions('RunInPrimary', options, RULES);
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     const decorated = checkMethod('RunInPrimary', target, key, descriptor);
     const { owner, key: name } = decorated;

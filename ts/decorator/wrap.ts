@@ -1,6 +1,7 @@
 /** What the decorators share: checking what they stand on, and putting a method in another's place unnoticed. */
 import { types } from 'node:util';
-import { ProcessAgentError } from '../errors';
+import { checkOptions, type OptionRule } from '../options';
+import { mistake } from './mistake';
 import type { AnyMethod } from './registry';
 
 /** A legacy method decorator's descriptor, checked. */
@@ -14,13 +15,13 @@ export interface Decorated {
 export function checkMethod(decorator: string, target: unknown, key: unknown, descriptor: unknown): Decorated {
   if (typeof key === 'object' && key !== null && 'kind' in key) {
     const { kind, name } = key as { kind: string; name?: string | symbol };
-    throw refuse(
+    throw mistake(
       `@${decorator}() on ${kind} '${String(name)}': this code is compiled with standard decorators. Midway and this ` +
         'package need legacy ones: set "experimentalDecorators": true and "emitDecoratorMetadata": true in ' +
         'compilerOptions (in swc: jsc.transform.legacyDecorator).',
     );
   }
-  const on = (what: string) => refuse(`@${decorator}() stands on ${what}. It can only stand on a method.`);
+  const on = (what: string) => mistake(`@${decorator}() stands on ${what}. It can only stand on a method.`);
   if (key === undefined) {
     throw on(typeof target === 'function' ? `the class ${target.name}` : 'something that is no method');
   }
@@ -39,7 +40,7 @@ export function checkMethod(decorator: string, target: unknown, key: unknown, de
     throw on(`the property ${name}`);
   }
   if (typeof key !== 'string') {
-    throw refuse(`@${decorator}() stands on ${name}: a method named by a symbol has no name between processes.`);
+    throw mistake(`@${decorator}() stands on ${name}: a method named by a symbol has no name between processes.`);
   }
   return { owner: target as object, key, descriptor: descriptor as Decorated['descriptor'] };
 }
@@ -47,7 +48,15 @@ export function checkMethod(decorator: string, target: unknown, key: unknown, de
 /** `@RunInPrimary` without parentheses calls the factory itself with what a decorator gets. */
 export function checkFactory(decorator: string, args: ArrayLike<unknown>): void {
   if (args.length > 1 || typeof args[0] === 'function') {
-    throw refuse(`@${decorator} needs parentheses: @${decorator}().`);
+    throw mistake(`@${decorator} needs parentheses: @${decorator}().`);
+  }
+}
+
+export function checkDecoratorOptions(decorator: string, options: unknown, rules: Record<string, OptionRule>): void {
+  try {
+    checkOptions(`@${decorator}()`, 'ERR_AGENT_DECORATOR', options, rules);
+  } catch (error) {
+    throw mistake((error as Error).message);
   }
 }
 
@@ -82,8 +91,4 @@ export function copyLook(original: AnyMethod, replacement: AnyMethod): AnyMethod
     Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, original), replacement);
   }
   return replacement;
-}
-
-export function refuse(message: string): ProcessAgentError {
-  return new ProcessAgentError('ERR_AGENT_DECORATOR', message);
 }
