@@ -169,8 +169,22 @@ export async function asks(agent: ProcessAgentService): Promise<void> {
 }
 
 registerError(class OrderError extends Error {});
+registerError(
+  class MadeByItself extends Error {
+    private constructor() {
+      super();
+    }
+    static make() {
+      return new MadeByItself();
+    }
+  },
+);
+abstract class AbstractError extends Error {}
+registerError(AbstractError, 'AbstractError');
 // @ts-expect-error: not an error class.
 registerError(class Order {});
+// @ts-expect-error: an object, and no class.
+registerError(new Error());
 
 export function outcomeOf(err: unknown): string | undefined {
   return err instanceof ProcessAgentError && err.code === 'ERR_AGENT_TIMEOUT' ? err.outcome : undefined;

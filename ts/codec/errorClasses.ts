@@ -2,8 +2,9 @@
 import { types } from 'node:util';
 import { ProcessAgentError } from '../agentError';
 
-// Abstract, so that classes with any constructor fit; it is never run.
-type ErrorClass = abstract new (...args: never[]) => Error;
+// Any class, private constructors too: none is ever run.
+// biome-ignore lint/complexity/noBannedTypes: a class of the user's, of which only the prototype and name matter.
+type ErrorClass = Function & { prototype: Error };
 
 /** Most ancestors of an error's class that are named. */
 const MAX_CHAIN = 32;
