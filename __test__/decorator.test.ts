@@ -38,12 +38,12 @@ class Account {
   async forget(_note: string): Promise<void> {}
 
   @OnlyInPrimary()
-  async cron() {
+  async cron(): Promise<string | undefined> {
     return 'ran';
   }
 
   @OnlyInPrimary()
-  tick() {
+  tick(): string | undefined {
     return 'ticked';
   }
 

@@ -35,12 +35,12 @@ class Counter {
   }
 
   @OnlyInPrimary()
-  async tick() {
+  async tick(): Promise<string | undefined> {
     return 'ticked';
   }
 
   @OnlyInPrimary()
-  tickPlain() {
+  tickPlain(): string | undefined {
     return 'ticked';
   }
 
@@ -56,7 +56,7 @@ class Counter {
   }
 
   @OnlyInPrimary()
-  tickPromised(): Promise<string> {
+  tickPromised(): Promise<string | undefined> {
     return Promise.resolve('ticked');
   }
 }

@@ -58,7 +58,7 @@ class Ledger {
   }
 
   @OnlyInPrimary()
-  async settle() {
+  async settle(): Promise<string | undefined> {
     return 'settled';
   }
 }

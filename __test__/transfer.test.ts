@@ -57,13 +57,13 @@ class SlowCounter extends Counter {
   }
 
   @OnlyInPrimary()
-  async tick() {
+  async tick(): Promise<number | undefined> {
     await pause(60);
     return this.add();
   }
 
   @OnlyInPrimary()
-  tickPromised(): Promise<number> {
+  tickPromised(): Promise<number | undefined> {
     return pause(60).then(() => this.add());
   }
 

@@ -35,6 +35,44 @@ export class Service {
     yield 1;
   }
 
+  @OnlyInPrimary()
+  async cron(_job: string): Promise<void> {}
+
+  @OnlyInPrimary()
+  async swept(): Promise<number | undefined> {
+    return 1;
+  }
+
+  @OnlyInPrimary()
+  async processed(data: unknown): Promise<unknown> {
+    return data;
+  }
+
+  @OnlyInPrimary()
+  // biome-ignore lint/suspicious/noExplicitAny: what job queues declare.
+  async execute(data: unknown): Promise<any> {
+    return data;
+  }
+
+  @OnlyInPrimary()
+  generic<T>(_value: T): void {}
+
+  // @ts-expect-error: elsewhere it is a promise of undefined.
+  @OnlyInPrimary()
+  async sweep(): Promise<number> {
+    return 1;
+  }
+
+  // @ts-expect-error: elsewhere it is undefined.
+  @OnlyInPrimary()
+  swung(): string {
+    return 'ran';
+  }
+
+  // @ts-expect-error: a property is no method.
+  @OnlyInPrimary()
+  turns = 1;
+
   @RunInPrimary({ idempotent: true })
   async repeatable(): Promise<void> {}
 

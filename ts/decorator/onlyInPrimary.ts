@@ -4,15 +4,17 @@ import { markDecorated } from './registry';
 import { checkFactory, checkMethod, isAsync, isAsyncGenerator, replace, returnsPromise } from './wrap';
 
 /**
- * The decorator of `@OnlyInPrimary()`: any method; elsewhere it returns `undefined`, or a promise of it. An async
- * generator method returns a generator of nothing.
+ * What `@OnlyInPrimary()` is, to the compiler: elsewhere the method returns `undefined`, or a promise of it, so it has to
+ * be one that may; an async generator method returns a generator of nothing.
  */
-export type OnlyInPrimaryDecorator = (
+export type OnlyInPrimaryDecorator = <T extends (...args: never[]) => unknown>(
   target: object,
   key: string | symbol,
-  // biome-ignore lint/suspicious/noExplicitAny: every method's descriptor fits.
-  descriptor: TypedPropertyDescriptor<any>,
+  descriptor: TypedPropertyDescriptor<T> & MayGiveNothing<ReturnType<T>>,
 ) => void;
+
+type MayGiveNothing<R> =
+  undefined extends Awaited<R> ? unknown : R extends AsyncGenerator<unknown, unknown, never> ? unknown : never;
 
 /**
  * For handlers that every process's scheduler or queue calls: the body runs in the group's primary, and does nothing
