@@ -9,6 +9,8 @@ import { Status } from './wire';
 
 /** How long (ms) the broker, which keeps the time, may say nothing after time is up. */
 const GRACE = 500;
+/** A timer that is so many ms late was kept waiting by this event loop. */
+const BUSY = 100;
 
 type Settled = { status: 'fulfilled'; value: unknown } | { status: 'rejected'; reason: unknown };
 
@@ -19,6 +21,8 @@ export class Gathering {
   #timer: NodeJS.Timeout | undefined;
   #untilUp: NodeJS.Timeout | undefined;
   #grace: NodeJS.Timeout | undefined;
+  /** Begins the grace again, once time is up. */
+  #extend: (() => void) | undefined;
 
   constructor(
     private readonly name: string,
@@ -32,15 +36,27 @@ export class Gathering {
   asked(giveUp: (error: ProcessAgentError) => void): void {
     this.#untilUp = setTimeout(() => {
       // Not yet: its word may lie here already, behind what has kept this event loop busy.
-      this.#grace = setTimeout(() => giveUp(this.#unheard()), GRACE);
+      this.#beginGrace(giveUp);
     }, this.options.timeout);
+  }
+
+  #beginGrace(giveUp: (error: ProcessAgentError) => void): void {
+    const began = performance.now();
+    this.#grace = setTimeout(() => {
+      // One that comes late has measured how long this event loop was busy: it begins again.
+      performance.now() - began > GRACE + BUSY ? this.#beginGrace(giveUp) : giveUp(this.#unheard());
+    }, GRACE);
+    this.#extend = () => {
+      clearTimeout(this.#grace);
+      this.#beginGrace(giveUp);
+    };
   }
 
   /** Nothing is expected of the broker any more. */
   unasked(): void {
     clearTimeout(this.#untilUp);
     clearTimeout(this.#grace);
-    this.#grace = undefined;
+    this.#extend = undefined;
   }
 
   /** The others are asked now, and so is this process. */
@@ -65,7 +81,7 @@ export class Gathering {
   /** The answer of another member. */
   answer(member: Member, status: number, body: Encoded): void {
     // Answers may be large: the broker is at it.
-    this.#grace?.refresh();
+    this.#extend?.();
     const outcome = { member, ...this.#read(member, status, body) };
     this.#outcomes.push(outcome);
     this.options.onAnswer?.(outcome);
