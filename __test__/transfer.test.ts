@@ -422,3 +422,24 @@ describe('in a standalone application', () => {
     expect(state.memberships[0].engine.epoch).toBe(1);
   });
 });
+
+test('a loop that ends with the tenure does not hold up a stop where there is nobody to hand over to', async () => {
+  @Provide()
+  @Scope(ScopeEnum.Singleton)
+  class Loop extends Counter {
+    @OnlyInPrimary()
+    async untilEnd(): Promise<void> {
+      const { tenure } = this.agent;
+      while (!tenure?.aborted) {
+        await pause(5);
+      }
+    }
+  }
+  for (const config of [{}, { group: 'loop' }]) {
+    const app = await startApp([Loop], { ...config, stopTimeout: 60_000 });
+    const loop = (await app.get(Loop)).untilEnd();
+    // It would take a minute.
+    await app.close();
+    await loop;
+  }
+});

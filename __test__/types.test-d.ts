@@ -36,6 +36,16 @@ export class Service {
   }
 
   @OnlyInPrimary()
+  async *iterated(): AsyncIterableIterator<number> {
+    yield 1;
+  }
+
+  @OnlyInPrimary()
+  async forEver(): Promise<never> {
+    throw new Error();
+  }
+
+  @OnlyInPrimary()
   async cron(_job: string): Promise<void> {}
 
   @OnlyInPrimary()

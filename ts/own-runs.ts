@@ -9,17 +9,25 @@ import { WhenIdle } from './when-idle';
 
 interface Run {
   ended: boolean;
+  /** It holds up a stop also where nothing is handed over. */
+  readonly holds: boolean;
 }
 
 export class OwnRuns {
   readonly #current = new AsyncLocalStorage<Run>();
   #running = 0;
+  /** Those of them that hold up a stop in any case. */
+  #holding = 0;
   #finishing = false;
+  readonly #finished = new WhenIdle(() => this.#running > 0);
   readonly #idle = new WhenIdle(() => this.isBusy);
 
-  /** A promise of the result counts as running until it has settled; a generator while it is read. */
-  run(work: () => unknown): unknown {
-    const run: Run = { ended: false };
+  /**
+   * A promise of the result counts as running until it has settled; a generator while it is read. What `holds` not is
+   * waited for only before something is handed over: a loop that ends with the tenure, which ends last elsewhere.
+   */
+  run(work: () => unknown, holds = true): unknown {
+    const run: Run = { ended: false, holds };
     let result: unknown;
     try {
       result = this.#current.run(run, work);
@@ -27,11 +35,11 @@ export class OwnRuns {
       run.ended = !types.isPromise(result);
     }
     if (types.isPromise(result)) {
-      this.#running++;
+      this.#begin(run);
       return result.then(
         value => {
           this.#end(run);
-          return this.#read(value);
+          return this.#read(value, holds);
         },
         error => {
           this.#end(run);
@@ -39,7 +47,7 @@ export class OwnRuns {
         },
       );
     }
-    return this.#read(result);
+    return this.#read(result, holds);
   }
 
   /**
@@ -51,30 +59,30 @@ export class OwnRuns {
   }
 
   get isBusy(): boolean {
-    return this.#running > 0;
+    return this.#holding > 0;
   }
 
-  /** The same as `idle()`, for a process that is primary no more: nothing new is begun here. */
+  /** Resolves when all has ended, or after `timeout` ms, in a process that is primary no more: nothing new is begun here. */
   async finish(timeout: number): Promise<void> {
     this.#finishing = true;
-    await this.idle(timeout);
+    await this.#finished.wait(timeout);
     this.#finishing = false;
   }
 
-  /** Resolves when what runs has ended, or after `timeout` ms. */
+  /** Resolves when what holds up a stop has ended, or after `timeout` ms. */
   idle(timeout: number): Promise<void> {
     return this.#idle.wait(timeout);
   }
 
   /** The body of a generator runs where it is read. Other streams are passed as the objects that they are. */
-  #read(result: unknown): unknown {
-    return isAsyncIterable(result) && types.isGeneratorObject(result) ? this.#reading(result) : result;
+  #read(result: unknown, holds: boolean): unknown {
+    return isAsyncIterable(result) && types.isGeneratorObject(result) ? this.#reading(result, holds) : result;
   }
 
   /** Counts from the first `next()` on. Who never leaves the loop holds up a stop for as long as it waits at all. */
-  async *#reading(generator: AsyncIterable<unknown>): AsyncGenerator<unknown, unknown, unknown> {
-    const run: Run = { ended: false };
-    this.#running++;
+  async *#reading(generator: AsyncIterable<unknown>, holds: boolean): AsyncGenerator<unknown, unknown, unknown> {
+    const run: Run = { ended: false, holds };
+    this.#begin(run);
     try {
       return yield* within(generator, work => this.#current.run(run, work));
     } finally {
@@ -82,9 +90,18 @@ export class OwnRuns {
     }
   }
 
+  #begin({ holds }: Run): void {
+    this.#running++;
+    this.#holding += Number(holds);
+  }
+
   #end(run: Run): void {
     run.ended = true;
+    this.#holding -= Number(run.holds);
     if (--this.#running === 0) {
+      this.#finished.tell();
+    }
+    if (run.holds && this.#holding === 0) {
       this.#idle.tell();
     }
   }

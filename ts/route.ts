@@ -84,10 +84,10 @@ export function runHere(method: DecoratedMethod, self: unknown, args: unknown[])
   return runOwn(self, strict ? () => strict.run(readableName(method), args, run) : run);
 }
 
-/** Runs what the next primary may have to wait for. */
-export function runOwn(self: unknown, run: () => unknown): unknown {
+/** Runs what the next primary may have to wait for. `holds`: see `OwnRuns`. */
+export function runOwn(self: unknown, run: () => unknown, holds?: boolean): unknown {
   const ownRuns = (self as Attached | null | undefined)?.[MEMBERSHIP]?.ownRuns;
-  return ownRuns ? ownRuns.run(run) : run();
+  return ownRuns ? ownRuns.run(run, holds) : run();
 }
 
 export type Named = Pick<DecoratedMethod, 'owner' | 'key'>;

@@ -13,8 +13,14 @@ export type OnlyInPrimaryDecorator = <T extends (...args: never[]) => unknown>(
   descriptor: TypedPropertyDescriptor<T> & MayGiveNothing<ReturnType<T>>,
 ) => void;
 
-type MayGiveNothing<R> =
-  undefined extends Awaited<R> ? unknown : R extends AsyncGenerator<unknown, unknown, never> ? unknown : never;
+/** The compiler's error shows the text. */
+type MayGiveNothing<R> = [Awaited<R>] extends [never]
+  ? unknown
+  : undefined extends Awaited<R>
+    ? unknown
+    : R extends AsyncIterable<unknown>
+      ? unknown
+      : 'outside of the primary the method gives undefined: its result has to allow that';
 
 /**
  * For handlers that every process's scheduler or queue calls: the body runs in the group's primary, and does nothing
@@ -27,7 +33,7 @@ export function OnlyInPrimary(): OnlyInPrimaryDecorator {
     const decorated = checkMethod('OnlyInPrimary', target, key, descriptor);
     const original = decorated.descriptor.value;
     const run = (self: unknown, args: never[]) =>
-      state.watching > 0 ? runOwn(self, () => original.apply(self, args)) : original.apply(self, args);
+      state.watching > 0 ? runOwn(self, () => original.apply(self, args), false) : original.apply(self, args);
     const { asynchronous, streaming, plain } = {
       async asynchronous(this: unknown, ...args: never[]) {
         if (runsHere(this)) {
