@@ -109,6 +109,21 @@ fn who_leaves_says_so_and_who_is_gone_without_a_word_is_dead_until_somebody_join
 }
 
 #[test]
+fn who_has_joined_again_before_its_old_connection_has_ended_is_not_dead() {
+    let runtime = tempfile::tempdir().unwrap();
+    let mut members = group(runtime.path(), 3);
+    // The same process, as far as anybody can tell.
+    members.push(member(runtime.path(), 3));
+    members[3].until_role(Epoch(0));
+    until(&mut members, 1, &[0, 1, 2, 3], &[(1, Fine), (2, Fine), (3, Fine), (3, Fine)]);
+    members[2].agent.abandon();
+    until(&mut members, 1, &[0, 1, 3], &[(1, Fine), (2, Fine), (3, Fine)]);
+    // A death would be told by now, as this one is.
+    members[1].agent.abandon();
+    until(&mut members, 0, &[0, 3], &[(1, Fine), (2, Dead), (3, Fine)]);
+}
+
+#[test]
 fn the_dead_are_known_to_the_next_primary_too_and_the_one_that_died_is_one_of_them() {
     let runtime = tempfile::tempdir().unwrap();
     let mut members = group(runtime.path(), 4);

@@ -23,7 +23,7 @@ use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
 use crate::ipc::client::Manners;
 use crate::ipc::connection::Connection;
-use crate::ipc::deaths::{Deaths, Legacy};
+use crate::ipc::deaths::{is_same, Deaths, Legacy};
 use crate::ipc::gather::Gathers;
 use crate::ipc::health::Vitals;
 use crate::ipc::lane::{self, Lane, LaneContext, Peer};
@@ -312,7 +312,9 @@ impl Broker {
         }
         self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
         self.broadcast(roster, Some(id), &Message::Left { member: entry.info.clone() });
-        if !is_leaving {
+        // Who has joined again before the end of its old connection was seen lives.
+        let lives = roster.members.values().any(|other| is_same(&other.info, &entry.info));
+        if !is_leaving && !lives {
             roster.deaths.add(entry.info, before, now_ms());
             // At once: whoever leads next has to know, however soon that is.
             let beat = roster.beat();
