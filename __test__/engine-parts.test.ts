@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { MessageChannel } from 'node:worker_threads';
 import { decode, encode } from '../ts/codec';
 import { resolveConfig } from '../ts/config';
 import { Answers } from '../ts/engine/answers';
@@ -591,8 +593,12 @@ test('calls that nobody waits for any more count as long as the primary does not
   unwritten = 1;
   expect(await call(1)).toBe('ERR_AGENT_TOO_MANY_PENDING');
   unwritten = 0;
+  // What is not read is of a call for which somebody waits, and counts as that.
+  const live = outgoing.call('x', ['x'.repeat(300)]).catch(() => {});
+  unwritten = 300;
   expect(await call(1)).toBe('ERR_AGENT_ABORTED');
   outgoing.close();
+  await live;
 
   const large = outgoingWith({ ...limits, maxPending: 100 });
   large.open({ ...lane, unwritten: () => unwritten });
@@ -612,6 +618,42 @@ test('calls that nobody waits for any more count as long as the primary does not
   unwritten = 100;
   expect(await ends()).toBe('ERR_AGENT_ABORTED');
   large.close();
+});
+
+test('a gather is not given up while the word on it lies in a busy event loop', async () => {
+  const limits = { maxPending: 10, maxPendingBytes: 1_000_000, maxPayload: 1_000_000, readyTimeout: 1000 };
+  const requests = new Requests(
+    limits,
+    () => 'none',
+    () => {},
+  );
+  requests.join(() => {}, 1_000_000);
+  const { port1, port2 } = new MessageChannel();
+  port1.on('message', () => requests.heed({ type: 'gathered', request: 1, asker: member } as never, encode([], 'x')));
+  const gather = requests.gather('#x', [], { timeout: 50, own: async () => 1 } as never);
+  await new Promise(resolve => setTimeout(resolve, 60));
+  // From here on the broker has 500 ms to say it.
+  await turn();
+  port2.postMessage('gathered');
+  for (const until = performance.now() + 700; performance.now() < until; ) {}
+  await expect(gather).resolves.toEqual(expect.any(Array));
+  port1.close();
+  requests.close();
+});
+
+test('a stream that a waiting call gives here is the object that it is, whoever asks for currentCall()', async () => {
+  for (const asks of [false, true]) {
+    const outgoing = outgoingWith({ maxPayload: 1000, maxPending: 3, maxPendingBytes: 10_000, readyTimeout: 5000 });
+    const stream = Readable.from(['a']);
+    const call = outgoing.call('x', []);
+    const waited = new WaitedCall(() => member, 1, undefined, undefined);
+    outgoing.runHere(
+      () => stream,
+      () => (asks ? waited : undefined),
+    );
+    expect(await call).toBe(stream);
+    outgoing.close();
+  }
 });
 
 test('the first call of a turn waits for others if the turn before has had others', async () => {

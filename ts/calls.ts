@@ -6,12 +6,12 @@ import { copyOf, encodeFor, snapshot } from './copy';
 import { inside } from './current-call';
 import type { AnyClass } from './decorator/registry';
 import { aborted, streamRefused } from './engine/call-errors';
-import { ProcessAgentError } from './errors';
+import { ProcessAgentError, withName } from './errors';
 import type { CallOptions, GatherOptions, MemberOutcome } from './interface';
 import type { Membership } from './membership';
 import { checkArgs, checkCallOptions, checkName, gatherTimeout } from './options';
 import { bounded, withSignal } from './own-call';
-import { PREFIX, readable } from './prefix';
+import { PREFIX } from './prefix';
 import { ending, isAsyncIterable, within } from './stream';
 import { carrierOfNow, withCarrier } from './tracing';
 
@@ -128,11 +128,7 @@ async function answer(membership: Membership, name: string, args: unknown[], tim
   try {
     return copyOf(value, 'result');
   } catch (err) {
-    const reason = (err as Error | undefined)?.message ?? String(err);
-    throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', `${readable(name)}: ${reason}`, {
-      outcome: 'executed',
-      cause: err,
-    });
+    throw withName(name, err, 'executed');
   }
 }
 

@@ -1,5 +1,6 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
+import { types } from 'node:util';
 import { type Encoded, sizeOf } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
@@ -156,7 +157,7 @@ export class OutgoingCalls {
         settle(() => call.fail(error));
       };
       const succeeded = (value: unknown) => {
-        if (waited && isAsyncIterable(value)) {
+        if (waited && isAsyncIterable(value) && types.isGeneratorObject(value)) {
           settle(() => call.succeed(ending(value, () => waited.end())));
         } else {
           waited?.end();

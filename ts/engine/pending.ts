@@ -50,10 +50,11 @@ export class PendingCalls {
     let count = this.#count;
     let held = this.#held;
     if (this.#abandoned.count > 0) {
-      const unread = this.unread();
-      if (unread > 0) {
+      // What is not read may be of those for which somebody waits, and counts already.
+      const theirs = Math.min(this.#abandoned.held, this.unread() - this.#held);
+      if (theirs > 0) {
         count += this.#abandoned.count;
-        held += Math.min(this.#abandoned.held, unread);
+        held += theirs;
       }
     }
     const full =

@@ -9,6 +9,7 @@ import { snapshot } from '../copy';
 import { ProcessAgentError } from '../errors';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Registry } from '../metrics/registry-types';
+import { EVENTS } from '../options';
 import type { Decision } from '../role/decision';
 import type {
   Engine,
@@ -26,10 +27,9 @@ type Join = (decision: Decision, host: EngineHost) => Engine;
 
 // The module is the cluster object itself, which its types deny.
 const cluster = require('node:cluster') as Cluster;
-const EVENTS = ['primary', 'worker', 'primary-changed', 'member-joined', 'member-left'] as const;
 
 /** An event, and what it says. */
-type Happened = [event: (typeof EVENTS)[number], ...args: unknown[]];
+type Happened = [event: keyof AgentEvents, ...args: unknown[]];
 
 export class UpgradingEngine implements Engine {
   readonly events = new EventEmitter<AgentEvents>();
