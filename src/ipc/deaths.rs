@@ -215,7 +215,7 @@ impl From<&Death> for Standing {
 }
 
 /// Ids are of one tenure; a process is the same in all.
-pub fn is_same(one: &MemberInfo, other: &MemberInfo) -> bool {
+pub(super) fn is_same(one: &MemberInfo, other: &MemberInfo) -> bool {
     (one.pid, one.thread_id, one.started_at) == (other.pid, other.thread_id, other.started_at)
 }
 
