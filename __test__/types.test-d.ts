@@ -169,6 +169,20 @@ class Store {
   }
 }
 
+/** Its own type is known only when what it asks is. */
+export class AsksItself {
+  constructor(private readonly agent: ProcessAgentService) {}
+
+  counted() {
+    return 1;
+  }
+
+  async countedByEach() {
+    const outcomes = await this.agent.inAll(AsksItself).counted();
+    return outcomes.map(({ member, ...outcome }) => ({ pid: member.pid, ...outcome }));
+  }
+}
+
 abstract class Abstract {
   constructor(readonly store: Store) {}
   abstract run(): Promise<string>;
@@ -190,11 +204,11 @@ export async function asks(agent: ProcessAgentService): Promise<void> {
   // @ts-expect-error: nobody else may call it.
   agent.inAll(Store).secret;
   // @ts-expect-error: nobody but the primary can answer with a stream.
-  agent.inAll(Store).stream;
+  agent.inAll(Store).stream();
   // @ts-expect-error: the same of a promise of one.
-  agent.inAll(Store).streamed;
+  agent.inAll(Store).streamed();
   // @ts-expect-error: a generator can't be sent.
-  agent.inAll(Store).generate;
+  agent.inAll(Store).generate();
   const lists: MemberOutcome<Iterable<number>>[] = await agent.inAll(Store).list();
   const others = [await agent.inAll(Store).anything(), await agent.inAll(Store).fail()];
   // @ts-expect-error: an object, and no class.

@@ -225,15 +225,18 @@ type IsStream<R> = [R] extends [never]
     : false;
 
 /**
- * The public methods of a class, each of which gives the outcome of every member. Not `then`: it is no promise; and none
- * that gives a stream or a generator.
+ * The public methods of a class, each of which gives the outcome of every member. Not `then`: it is no promise; and one
+ * that gives a stream or a generator can't be called.
  */
 export type InAll<S> = {
-  [K in keyof S as S[K] extends (...args: never[]) => infer R
-    ? IsStream<Awaited<R>> extends true
+  [K in keyof S as S[K] extends (...args: never[]) => unknown
+    ? Exclude<K, symbol | number | 'then'>
+    : never]: S[K] extends (...args: infer A) => infer R
+    ? // Not among the names: a method that asks its own class would have a type that refers to itself.
+      IsStream<Awaited<R>> extends true
       ? never
-      : Exclude<K, symbol | number | 'then'>
-    : never]: S[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<MemberOutcome<Awaited<R>>[]> : never;
+      : (...args: A) => Promise<MemberOutcome<Awaited<R>>[]>
+    : never;
 };
 
 /** The call that is being run for another member. */
