@@ -1,6 +1,6 @@
 import type { GroupHealth } from '../../ts/interface';
 import { Application } from '../support/application';
-import { blocksOf, DocumentedApp, filesOf } from '../support/documented';
+import { blocksOf, DocumentedApp, filesOf, sourcesOf } from '../support/documented';
 import { freePorts, get, request } from '../support/http';
 import { sample, scrape } from '../support/metrics';
 import { killAll, start } from '../support/processes';
@@ -11,6 +11,12 @@ const app = new DocumentedApp('docs');
 afterAll(async () => {
   await killAll();
   app.remove();
+});
+
+test('the application in examples/, which the demo runs, compiles', async () => {
+  const files = sourcesOf('examples/midway-app');
+  expect([...files.keys()]).toContain('src/configuration.ts');
+  expect(await app.compile(files)).toBe('');
 });
 
 /** Puts together what the pages show in parts. */

@@ -1,6 +1,6 @@
 /** What the documents show, as an application of its own: inside a project, so that its packages are found. */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
 import { runToEnd } from './processes';
 import { projectFolder } from './project';
 
@@ -36,6 +36,19 @@ export function filesOf(document: string): Map<string, string> {
     }
   }
   return files;
+}
+
+/** The sources of an application that stands in a folder of this repository. */
+export function sourcesOf(folder: string): Map<string, string> {
+  const names = readdirSync(join(root, folder, 'src'), { recursive: true }) as string[];
+  return new Map(
+    names
+      .filter(name => name.endsWith('.ts'))
+      .map(name => {
+        const file = `src/${name.split(sep).join('/')}`;
+        return [file, textOf(`${folder}/${file}`)];
+      }),
+  );
 }
 
 export class DocumentedApp {
