@@ -5,6 +5,7 @@ const { cpuOf } = require('./cpu');
 const { installPeer } = require('./peers');
 const { reasonOf } = require('./results');
 const { startGroup } = require('./start-group');
+const { turnsOf } = require('./turns');
 
 const LOCAL = { calls: 100_000, turns: 9 };
 /** How often a peer whose processes have ended is started again: for the workloads that it can do. */
@@ -78,8 +79,7 @@ async function measureCalls(peers, workloads, { rounds, duration, idleSeconds, l
     }
     // The first round only warms up.
     for (let round = 0; round <= rounds; round++) {
-      // Each of them comes first once in a while.
-      const turns = contenders.map((_, i) => contenders[(i + round) % contenders.length]);
+      const turns = turnsOf(contenders, round);
       for (const workload of workloads) {
         for (const contender of turns.filter(({ peer }) => canDo(peer, workload))) {
           await contender.measure(workload.id, group => group.measure(workload, { duration }), round > 0);

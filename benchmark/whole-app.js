@@ -15,6 +15,7 @@ const { checkOptions, number } = require('./options');
 const { installPeer, loadPeers } = require('./peers');
 const { startRedis } = require('./redis-server');
 const { circumstances, median, reasonOf } = require('./results');
+const { turnsOf } = require('./turns');
 const { values } = require('./values');
 
 const CONNECTIONS = 40;
@@ -79,11 +80,6 @@ async function measureApplication({ tarballs, temporary }) {
     ]),
   );
   return { rounds, duration, connections: CONNECTIONS, routes, medians, reasons };
-}
-
-/** Each of them comes first once in a while. */
-function turnsOf(list, round) {
-  return list.map((_, i) => list[(i + round) % list.length]);
 }
 
 /** How each deployment is started, and Redis, which is the same for all. */

@@ -1,5 +1,4 @@
 /** What ProcessAgentService asks of other members: calls of handlers, questions to all, and news. */
-import { types } from 'node:util';
 import { callableMethods } from './class-names';
 import { decode } from './codec';
 import { copyOf, encodeFor, snapshot } from './copy';
@@ -12,7 +11,7 @@ import type { Membership } from './membership';
 import { checkArgs, checkCallOptions, checkName, gatherTimeout } from './options';
 import { bounded, withSignal } from './own-call';
 import { PREFIX } from './prefix';
-import { ending, isAsyncIterable, within } from './stream';
+import { ending, isAsyncGeneratorObject, isAsyncIterable, within } from './stream';
 import { carrierOfNow, withCarrier } from './tracing';
 
 /** Runs a handler in the primary. */
@@ -60,7 +59,7 @@ function callNow(membership: Membership, name: string, args: unknown[], options:
   return bounded(wireName, options, 'unknown', work, reason => call.abort(reason)).then(
     result => {
       // Other streams are passed as the objects that they are; a generator has yet to run, as a part of the call.
-      if (types.isGeneratorObject(result) && isAsyncIterable(result)) {
+      if (isAsyncGeneratorObject(result)) {
         return ending(within(result, enter), () => call.end());
       }
       call.end();

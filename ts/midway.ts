@@ -175,29 +175,37 @@ export function loggerOf(container: ApplicationContext): EngineLogger {
 
 const WATCHED = Symbol.for('@midwayjs/process-agent:watches-start');
 
+/** Puts `around` around a service's `init()`: once, however many copies of this package there are. */
+function aroundInit<T extends object>(
+  service: { prototype: T },
+  around: (init: () => Promise<void>, self: T) => Promise<void>,
+) {
+  const prototype = service.prototype as unknown as { init: (() => Promise<void>) & { [WATCHED]?: true } };
+  const { init } = prototype;
+  if (typeof init !== 'function' || init[WATCHED]) {
+    return;
+  }
+  // Async: Midway waits for no other.
+  prototype.init = async function (this: typeof prototype) {
+    await around(() => init.call(this), this as unknown as T);
+  };
+  prototype.init[WATCHED] = true;
+}
+
 /**
  * Calls `listener` when an application's start-up fails after this component has started: Midway has no hook for it,
  * stops nothing, and a process that goes on (a test runner) would keep the membership of an application that never
  * lived.
  */
 export function onStartFailure(listener: (container: ApplicationContext) => Promise<void>): void {
-  const prototype = MidwayLifeCycleService.prototype as unknown as {
-    applicationContext: ApplicationContext;
-    init: (() => Promise<void>) & { [WATCHED]?: true };
-  };
-  const init = prototype.init;
-  if (typeof init !== 'function' || init[WATCHED]) {
-    return;
-  }
-  prototype.init = async function (this: typeof prototype) {
+  aroundInit(MidwayLifeCycleService, async (init, self) => {
     try {
-      await init.call(this);
+      await init();
     } catch (err) {
-      await listener(this.applicationContext);
+      await listener((self as unknown as { applicationContext: ApplicationContext }).applicationContext);
       throw err;
     }
-  };
-  prototype.init[WATCHED] = true;
+  });
 }
 
 /**
@@ -205,21 +213,13 @@ export function onStartFailure(listener: (container: ApplicationContext) => Prom
  * configuration file throws, and all that is heard of it then is that the framework is missing.
  */
 export function onFrameworkMissing(listener: () => Promise<void>): void {
-  const prototype = MidwayFrameworkService.prototype as unknown as {
-    getMainFramework?(): unknown;
-    init: (() => Promise<void>) & { [WATCHED]?: true };
-  };
-  const init = prototype.init;
-  if (typeof init !== 'function' || init[WATCHED]) {
-    return;
-  }
-  prototype.init = async function (this: typeof prototype) {
-    await init.call(this);
-    if (this.getMainFramework && !this.getMainFramework()) {
+  aroundInit(MidwayFrameworkService, async (init, self) => {
+    await init();
+    const { getMainFramework } = self as { getMainFramework?(): unknown };
+    if (getMainFramework && !getMainFramework.call(self)) {
       await listener();
     }
-  };
-  prototype.init[WATCHED] = true;
+  });
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { types } from 'node:util';
-import { isAsyncIterable, within } from './stream';
+import { isAsyncGeneratorObject, within } from './stream';
 import { WhenIdle } from './when-idle';
 
 interface Run {
@@ -74,9 +74,9 @@ export class OwnRuns {
     return this.#idle.wait(timeout);
   }
 
-  /** The body of a generator runs where it is read. Other streams are passed as the objects that they are. */
+  /** The body of a generator runs where it is read. */
   #read(result: unknown, holds: boolean): unknown {
-    return isAsyncIterable(result) && types.isGeneratorObject(result) ? this.#reading(result, holds) : result;
+    return isAsyncGeneratorObject(result) ? this.#reading(result, holds) : result;
   }
 
   /** Counts from the first `next()` on. Who never leaves the loop holds up a stop for as long as it waits at all. */

@@ -6,6 +6,11 @@ export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown>
   return typeof (value as Partial<AsyncIterable<unknown>> | null | undefined)?.[Symbol.asyncIterator] === 'function';
 }
 
+/** A stream whose body runs where it is read. Others are passed as the objects that they are. */
+export function isAsyncGeneratorObject(value: unknown): value is AsyncGenerator {
+  return types.isGeneratorObject(value) && isAsyncIterable(value);
+}
+
 /**
  * What an async generator method of the primary gives to a caller elsewhere. `call` is made at the first `next()`, as
  * the body of a generator begins to run only then; a generator that is returned before makes no call.

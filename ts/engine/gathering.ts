@@ -19,10 +19,9 @@ export class Gathering {
   #own: Promise<Settled> | undefined;
   #asker: Member | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #untilUp: NodeJS.Timeout | undefined;
-  #grace: NodeJS.Timeout | undefined;
-  /** Begins the grace again, once time is up. */
-  #extend: (() => void) | undefined;
+  /** What ends the gather if the broker does not, and when. */
+  #watch: NodeJS.Timeout | undefined;
+  #giveUp: ((error: ProcessAgentError) => void) | undefined;
 
   constructor(
     private readonly name: string,
@@ -34,29 +33,26 @@ export class Gathering {
    * then `giveUp` gets what the gather ends with.
    */
   asked(giveUp: (error: ProcessAgentError) => void): void {
-    this.#untilUp = setTimeout(() => {
+    this.#watch = setTimeout(() => {
       // Not yet: its word may lie here already, behind what has kept this event loop busy.
-      this.#beginGrace(giveUp);
+      this.#giveUp = giveUp;
+      this.#beginGrace();
     }, this.options.timeout);
   }
 
-  #beginGrace(giveUp: (error: ProcessAgentError) => void): void {
+  #beginGrace(): void {
+    clearTimeout(this.#watch);
     const began = performance.now();
-    this.#grace = setTimeout(() => {
+    this.#watch = setTimeout(() => {
       // One that comes late has measured how long this event loop was busy: it begins again.
-      performance.now() - began > GRACE + BUSY ? this.#beginGrace(giveUp) : giveUp(this.#unheard());
+      performance.now() - began > GRACE + BUSY ? this.#beginGrace() : this.#giveUp?.(this.#unheard());
     }, GRACE);
-    this.#extend = () => {
-      clearTimeout(this.#grace);
-      this.#beginGrace(giveUp);
-    };
   }
 
   /** Nothing is expected of the broker any more. */
   unasked(): void {
-    clearTimeout(this.#untilUp);
-    clearTimeout(this.#grace);
-    this.#extend = undefined;
+    clearTimeout(this.#watch);
+    this.#giveUp = undefined;
   }
 
   /** The others are asked now, and so is this process. */
@@ -80,8 +76,10 @@ export class Gathering {
 
   /** The answer of another member. */
   answer(member: Member, status: number, body: Encoded): void {
-    // Answers may be large: the broker is at it.
-    this.#extend?.();
+    if (this.#giveUp) {
+      // Answers may be large: the broker is at it.
+      this.#beginGrace();
+    }
     const outcome = { member, ...this.#read(member, status, body) };
     this.#outcomes.push(outcome);
     this.options.onAnswer?.(outcome);

@@ -1,12 +1,11 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
-import { types } from 'node:util';
 import { type Encoded, sizeOf } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
 import type { WaitedCall } from '../own-call';
 import { readable } from '../prefix';
-import { ending, isAsyncIterable } from '../stream';
+import { ending, isAsyncGeneratorObject } from '../stream';
 import { Batch } from './batch';
 import { Call, type Tally } from './call';
 import { aborted, closedError, decodeThrown, type LaneEnd, lost, timedOut } from './call-errors';
@@ -157,7 +156,7 @@ export class OutgoingCalls {
         settle(() => call.fail(error));
       };
       const succeeded = (value: unknown) => {
-        if (waited && isAsyncIterable(value) && types.isGeneratorObject(value)) {
+        if (waited && isAsyncGeneratorObject(value)) {
           settle(() => call.succeed(ending(value, () => waited.end())));
         } else {
           waited?.end();
@@ -387,11 +386,10 @@ export class OutgoingCalls {
 
   #unreadable(call: Call, status: number, cause: unknown): void {
     const isItem = status === Status.Item;
-    const { abandoned } = call;
     if (!isItem) {
       this.#pending.release(call);
     }
-    if (abandoned) {
+    if (call.abandoned) {
       return;
     }
     const message = `${readable(call.name)}: this process (Node ${process.version}) can't read the result: ${cause}`;

@@ -84,7 +84,7 @@ export class SendingCalls {
       return;
     }
     this.#waiting.putBack(calls);
-    this.#lane ? this.#schedule() : this.#waiting.startTimersOf(calls);
+    this.#lane ? this.#schedule() : this.#waiting.startTimers(calls);
   }
 
   /**

@@ -46,14 +46,7 @@ export class WaitingCalls {
   }
 
   /** There is no primary: the time that each may wait runs. Counted from the first wait, however often it comes back. */
-  startTimers(): void {
-    for (const call of this.#calls) {
-      this.startTimer(call);
-    }
-  }
-
-  /** The same for calls that were put back while the others' time runs. */
-  startTimersOf(calls: Call[]): void {
+  startTimers(calls = this.#calls): void {
     for (const call of calls) {
       this.startTimer(call);
     }
