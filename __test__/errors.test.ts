@@ -184,18 +184,3 @@ describe('an error that travels', () => {
     },
   );
 });
-
-describe('registerError', () => {
-  it('takes the same class again, and refuses another one of the same name', () => {
-    registerError(OrderError);
-    const namesake = class OrderError extends Error {};
-    expect(() => registerError(namesake)).toThrow(/another class is already registered as 'OrderError'/);
-    registerError(namesake, 'OldOrderError');
-    expect(travel(new namesake('x'))).toBeInstanceOf(namesake);
-  });
-
-  it('refuses what is no error class', () => {
-    expect(() => registerError(class Plain {} as never)).toThrow(ProcessAgentError);
-    expect(() => registerError(undefined as never)).toThrow(/takes a class that extends Error/);
-  });
-});

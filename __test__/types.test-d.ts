@@ -243,6 +243,9 @@ registerError(
 );
 abstract class AbstractError extends Error {}
 registerError(AbstractError, 'AbstractError');
+// As zod has it: an interface that makes errors, without a class's prototype.
+declare const MadeAsInterface: { new (issues: unknown[]): Error & { issues: unknown[] }; init(): void };
+registerError(MadeAsInterface);
 // @ts-expect-error: not an error class.
 registerError(class Order {});
 // @ts-expect-error: an object, and no class.

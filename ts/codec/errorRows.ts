@@ -8,7 +8,7 @@
  */
 import { types } from 'node:util';
 import { ProcessAgentError } from '../agentError';
-import { chainOf, nearestClass } from './errorClasses';
+import { chainOf, nearestClass, prototypeFor } from './errorClasses';
 import { isError, isLeaf, isPlainObject, toJSONOf, whyFieldless, whyUncopyable } from './kinds';
 
 export interface ErrorHead {
@@ -22,7 +22,10 @@ export interface ErrorRow {
   stack?: string;
   /** Own fields: all that are enumerable but those below. */
   fields?: Record<string, unknown>;
-  /** `code` and `status` where they are not own enumerable fields; `name` and `message` that are no strings. */
+  /**
+   * Own data properties that are not enumerable, but those below; `code` and `status` that are no own fields; `name` and
+   * `message` that are no strings.
+   */
   hidden?: Record<string, unknown>;
   cause?: unknown;
   /** The errors of an AggregateError. */
@@ -49,10 +52,14 @@ export class ErrorRows {
   #limit = Number.POSITIVE_INFINITY;
   #objects = MAX_OBJECTS;
 
-  /** `mark` makes what stands for the error of a row; `copies` are the objects that are copied already. */
+  /**
+   * `mark` makes what stands for the error of a row; `copies` are the objects that are copied already; `copied` gets each
+   * copy of an object or array when all that it holds is in it.
+   */
   constructor(
     private readonly mark: (row: number) => unknown,
     private readonly copies: Map<object, unknown> = new Map(),
+    private readonly copied: (copy: object) => void = () => {},
   ) {}
 
   /** The mark for `error`. */
@@ -108,12 +115,6 @@ export class ErrorRows {
     for (const key of keys.filter(each => !HANDLED.has(each))) {
       this.#put(fields, key, read(error, key));
     }
-    for (const key of ['code', 'status']) {
-      const value = read(error, key);
-      if (!keys.includes(key) && value !== undefined) {
-        this.#put(hidden, key, value);
-      }
-    }
     const cause = read(error, 'cause');
     if (cause !== undefined) {
       this.#put(row, 'cause', cause);
@@ -121,6 +122,18 @@ export class ErrorRows {
     const errors = read(error, 'errors');
     if (Array.isArray(errors) && !keys.includes('errors')) {
       this.#put(row, 'errors', errors);
+    }
+    for (const [key, value] of hiddenFieldsOf(error)) {
+      if (!HANDLED.has(key) && !(key === 'errors' && Array.isArray(value))) {
+        this.#put(hidden, key, value);
+      }
+    }
+    // Of a getter, or of the class.
+    for (const key of ['code', 'status']) {
+      const value = read(error, key);
+      if (!keys.includes(key) && !Object.hasOwn(hidden, key) && value !== undefined) {
+        this.#put(hidden, key, value);
+      }
     }
     const shown = keys.filter(each => HANDLED.has(each));
     Object.assign(
@@ -185,6 +198,7 @@ export class ErrorRows {
         define(copy, key, each, true);
       }
     }
+    this.copied(copy);
     return copy;
   }
 
@@ -230,6 +244,7 @@ function makeError(head: ErrorHead): Error {
     throw malformed();
   }
   const cls = nearestClass(chain);
+  const prototype = prototypeFor(cls);
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   try {
@@ -239,7 +254,7 @@ function makeError(head: ErrorHead): Error {
     }
     // A native error under a foreign prototype: no constructor of the user's runs, and yet it prints, clones and
     // compares as an error does.
-    return Object.setPrototypeOf(new Error(message || undefined), cls.prototype) as Error;
+    return Object.setPrototypeOf(new Error(message || undefined), prototype) as Error;
   } finally {
     Error.stackTraceLimit = limit;
   }
@@ -294,6 +309,18 @@ function read(from: object, key: string): unknown {
 
 function keysOf(value: object): string[] {
   return attempt(() => Object.keys(value)) ?? [];
+}
+
+/** The own data properties of `value` that are not enumerable. No accessor is run. */
+function hiddenFieldsOf(value: object): [string, unknown][] {
+  const fields: [string, unknown][] = [];
+  for (const key of attempt(() => Object.getOwnPropertyNames(value)) ?? []) {
+    const property = attempt(() => Object.getOwnPropertyDescriptor(value, key));
+    if (property && 'value' in property && !property.enumerable) {
+      fields.push([key, property.value]);
+    }
+  }
+  return fields;
 }
 
 function text(value: unknown): string {
