@@ -8,19 +8,36 @@ import { ProcessAgentError } from '../agentError';
 import { type ErrorHead, type ErrorRow, ErrorRows, LEFT_OUT, makeErrors } from './errorRows';
 import { whyUncopyable } from './kinds';
 
-/** What was thrown. An error in it is a mark, with the number of its head and row. */
+/**
+ * What was thrown. An error in it is a mark: an object whose only key is `MARK`, with the number of its head and row. An
+ * object of the user's that has no other key either would be one, too, so it is escaped: it travels with `ESCAPE` before
+ * that key.
+ */
 export interface PlainError {
   thrown: unknown;
   heads?: ErrorHead[];
   rows?: ErrorRow[];
+  /** Objects of the user's are escaped in it. Without it nothing is, as in what older versions of this package write. */
+  escaped?: true;
 }
 
-/** The only key of a mark. */
 const MARK = '$processAgentError';
+const ESCAPE = '$';
+/** The only key of a mark, or of what is, or was, escaped. */
+const LOOKS_LIKE_MARK = /^\$+processAgentError$/;
 
 /** `thrown` as plain data. Never throws, whatever getters it has. */
 export function encodeError(thrown: unknown): PlainError {
-  const errors = new ErrorRows(row => ({ [MARK]: row }));
+  const lookalikes: object[] = [];
+  const errors = new ErrorRows(
+    row => ({ [MARK]: row }),
+    new Map(),
+    copy => {
+      if (lookalikeKey(copy)) {
+        lookalikes.push(copy);
+      }
+    },
+  );
   const copy = errors.copy(thrown);
   if (copy === LEFT_OUT) {
     return encodeError(
@@ -33,7 +50,14 @@ export function encodeError(thrown: unknown): PlainError {
   }
   errors.finish();
   const { heads, rows } = errors;
-  return heads.length > 0 ? { thrown: copy, heads, rows } : { thrown: copy };
+  if (heads.length === 0) {
+    // Without errors there are no marks, and nothing is taken for one.
+    return { thrown: copy };
+  }
+  for (const each of lookalikes) {
+    rename(each, key => ESCAPE + key);
+  }
+  return { thrown: copy, heads, rows, ...(lookalikes.length > 0 && { escaped: true }) };
 }
 
 /**
@@ -41,13 +65,13 @@ export function encodeError(thrown: unknown): PlainError {
  */
 export function decodeError(plain: PlainError, calledFrom?: string): unknown {
   try {
-    const { thrown, heads, rows } = Object(plain) as PlainError;
+    const { thrown, heads, rows, escaped } = Object(plain) as PlainError;
     if (!heads) {
       return thrown;
     }
     const errors = makeErrors(heads);
     const seen = new Set<object>();
-    const revive = (value: unknown) => reviveIn(value, errors.all, seen);
+    const revive = (value: unknown) => reviveIn(value, errors.all, escaped === true, seen);
     errors.fill(rows, revive);
     const revived = revive(thrown);
     if (revived === errors.all[0]) {
@@ -60,17 +84,22 @@ export function decodeError(plain: PlainError, calledFrom?: string): unknown {
   }
 }
 
-/** Turns marks inside `value` into their errors, in place: it is our own copy. */
-function reviveIn(value: unknown, errors: Error[], seen: Set<object>): unknown {
+/** Turns marks inside `value` into their errors, and takes escapes away, in place: it is our own copy. */
+function reviveIn(value: unknown, errors: Error[], escaped: boolean, seen: Set<object>): unknown {
   if (typeof value !== 'object' || value === null || seen.has(value)) {
     return value;
   }
-  const row = (value as Record<string, unknown>)[MARK];
-  if (typeof row === 'number' && errors[row] && Object.keys(value).length === 1) {
-    return errors[row];
+  const key = lookalikeKey(value);
+  if (key === MARK) {
+    const row = (value as Record<string, unknown>)[MARK];
+    if (typeof row === 'number' && errors[row]) {
+      return errors[row];
+    }
+  } else if (key && escaped) {
+    rename(value, each => each.slice(ESCAPE.length));
   }
   seen.add(value);
-  const revive = (each: unknown) => reviveIn(each, errors, seen);
+  const revive = (each: unknown) => reviveIn(each, errors, escaped, seen);
   if (types.isMap(value)) {
     const entries = [...value];
     value.clear();
@@ -92,6 +121,20 @@ function reviveIn(value: unknown, errors: Error[], seen: Set<object>): unknown {
     }
   }
   return value;
+}
+
+/** The only key of an object that looks like a mark; `undefined` when it does not look like one. */
+function lookalikeKey(value: object): string | undefined {
+  // A view has a key for each byte.
+  const keys = ArrayBuffer.isView(value) ? [] : Object.keys(value);
+  return keys.length === 1 && LOOKS_LIKE_MARK.test(keys[0]) ? keys[0] : undefined;
+}
+
+/** Gives the only field of `value` another name. */
+function rename(value: object, change: (key: string) => string): void {
+  const [[key, each]] = Object.entries(value);
+  delete (value as Record<string, unknown>)[key];
+  (value as Record<string, unknown>)[change(key)] = each;
 }
 
 function joinStacks(error: Error, calledFrom: string | undefined): void {
