@@ -67,6 +67,13 @@ describe('the name of a method between processes', () => {
     expect(nameOf(new WireNames(containerOf(BASE, { 'user.ts': [User] })), User, 'save')).toBe('User.save');
   });
 
+  it('is never that of a handler, whatever the class is called', () => {
+    const Odd = Object.defineProperty(makeUser(), 'name', { value: '#user' });
+    const names = new WireNames(containerOf(BASE, { 'user.ts': [Odd] }));
+    expect(nameOf(names, Odd, 'save')).toBe('_#user.save');
+    expect(names.resolve('_#user.save').bound.cls).toBe(Odd);
+  });
+
   it('is one, however often the container knows the class', () => {
     const User = makeUser();
     const container = containerOf(BASE, { '': [User] });

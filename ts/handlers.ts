@@ -16,6 +16,10 @@ export class Handlers {
     this.#byName.set(name, handler);
   }
 
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   run(name: string, args: unknown[]): unknown {
     const handler = this.#byName.get(name);
     if (!handler) {

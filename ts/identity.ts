@@ -168,7 +168,8 @@ function entriesOf(bound: BoundClass, baseDir: string): Entry[] {
 
 /** The names of a class, and what they are made of. */
 export function namesOfClass(bound: BoundClass, baseDir: string): Names & { name: string; path: string | undefined } {
-  const name = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`;
+  // A class or namespace may be called as what is no class is: the class of '#private = class {}', for one.
+  const name = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`.replace(RESERVED, '_$&');
   const path = bound.srcPath && sourcePath(baseDir, bound.srcPath);
   const bare = bound.provideId === undefined || RESERVED.test(bound.provideId) ? name : bound.provideId;
   return { name, path, bare, qualified: path ? `${bare}@${path}` : bare };

@@ -195,6 +195,10 @@ export class Membership implements EngineHost {
     return invocation.carrier ? runInContext(invocation.carrier, within) : within();
   }
 
+  knows(name: string): boolean {
+    return this.targets.knows(name);
+  }
+
   /** For what this process runs as others would run it in another member. */
   ownInvocation(): OwnInvocation {
     const { engine } = this;

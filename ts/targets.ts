@@ -50,6 +50,26 @@ export class Targets {
     }
   }
 
+  /** Whether `run` finds what `name` means; also where that is more than one thing. */
+  knows(name: string): boolean {
+    try {
+      switch (name[0]) {
+        case PREFIX.handler:
+          return this.handlers.has(name.slice(PREFIX.handler.length));
+        case PREFIX.own:
+          return this.own.has(name);
+        case PREFIX.inAll:
+          this.classes.resolve(name);
+          return true;
+        default:
+          this.names.resolve(name);
+          return true;
+      }
+    } catch (error) {
+      return !(error instanceof ProcessAgentError && error.code === 'ERR_AGENT_UNKNOWN_METHOD');
+    }
+  }
+
   #runOwn(name: string, args: unknown[]): unknown {
     const run = this.own.get(name);
     if (!run) {

@@ -61,24 +61,16 @@ export class Answers {
 
   async #run(ask: Ask, body: Encoded, epoch: number): Promise<unknown> {
     const args = this.#decode(ask.name, body);
-    const invoke = () => this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.until));
-    let answer: unknown;
-    try {
-      // What it throws at once may be that it is not there; what it rejects with, a method that has run rejects with.
-      answer = invoke();
-    } catch (error) {
-      const early = this.#early;
-      if (!early || !(error instanceof ProcessAgentError) || error.code !== 'ERR_AGENT_UNKNOWN_METHOD') {
-        throw error;
-      }
+    const early = this.#early;
+    // Asked before it is run: what a method or handler throws says nothing of whether it is there.
+    if (early && this.host.knows?.(ask.name) === false) {
       await new Promise<void>(resolve => early.push(resolve));
       if (Date.now() >= ask.until) {
-        // Nobody waits for it any more: it is not run, and this answer is not heard.
-        throw error;
+        const message = `${readable(ask.name)}: time was up before pid ${process.pid} had finished its own start-up; it was not run.`;
+        throw new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome: 'not-sent' });
       }
-      answer = invoke();
     }
-    return answer;
+    return this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.until));
   }
 
   #decode(name: string, body: Encoded): unknown[] {

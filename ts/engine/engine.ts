@@ -18,6 +18,8 @@ export interface EngineHost {
    * or an async iterable. `invocation` is there when `wantsInvocations` says so, or when the caller's carrier has come along.
    */
   invoke(name: string, args: unknown[], invocation: Invocation | undefined): unknown;
+  /** Whether there is something of that name to run. Missing: there is. */
+  knows?(name: string): boolean;
   /** Whether somebody may ask for `currentCall()`: keeping an account of each call costs time. */
   readonly wantsInvocations: boolean;
   /** Something was published, here or in another member. `data` gives a copy of its own at each call. */

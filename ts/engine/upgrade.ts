@@ -273,6 +273,10 @@ class UpgradeHost implements EngineHost {
     return this.host.invoke(name, args, invocation);
   }
 
+  knows(name: string): boolean {
+    return this.host.knows?.(name) ?? true;
+  }
+
   deliver(topic: string, data: () => unknown, from: Member): void {
     this.host.deliver(topic, data, from);
   }
