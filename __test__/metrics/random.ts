@@ -107,10 +107,19 @@ export class RandomApplication {
 
   /** Any of the metric's labels, in any order. */
   #labels({ labelNames }: AnyMetric): object {
-    const names = [...labelNames].filter(() => this.random() < 0.9).sort(() => this.random() - 0.5);
+    const names = this.#shuffled([...labelNames].filter(() => this.random() < 0.9));
     return Object.fromEntries(
       names.map(name => [name, this.#one(LABELS[name].filter(each => !this.never.includes(each)))]),
     );
+  }
+
+  /** Not by `sort()`: how often that compares, and so what follows, differs from one version of Node.js to the next. */
+  #shuffled<T>(list: T[]): T[] {
+    for (let i = list.length - 1; i > 0; i--) {
+      const other = Math.floor(this.random() * (i + 1));
+      [list[i], list[other]] = [list[other], list[i]];
+    }
+    return list;
   }
 
   #one<T>(list: readonly T[]): T {

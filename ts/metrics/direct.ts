@@ -9,8 +9,12 @@ import type { Entry, Labels, Metric, Observations } from './registry-types';
 export abstract class DirectReader {
   /** The labels that each entry had when it was described, without the registry's. */
   #labels: LabelTexts[] = [];
+  /** The objects that these were read from. */
+  #originals: readonly (Labels | undefined)[] = [];
   /** The keys under which a hash map has had them. */
   #keys: readonly string[] = [];
+  /** No label's text has a comma: then two sets of labels with the same names and the same key have the same texts. */
+  #isClear = true;
   /** What was looked at last, and what of it was described, or is the same. */
   #known: readonly Entry[] = [];
   #described: readonly Entry[] = [];
@@ -36,12 +40,17 @@ export abstract class DirectReader {
     return isSame;
   }
 
-  /** An entry keeps its labels; but a gauge gets a new one each time it is set, in 14 and 15. */
+  /**
+   * A gauge gets a new entry each time it is set, in 14 and 15. An entry of `@prometheus-io/client` stays, but may get
+   * other labels: `zero()` of a histogram replaces them, and `null`, `undefined` and `''` lead to one entry there.
+   */
   #areDescribed(entries: readonly Entry[]): boolean {
     const described = this.#described;
-    const isSame = this.#hasSameKeys() ? hasAsMany : sameLabels;
+    const originals = this.#originals;
+    const isSame = this.#isClear && this.#hasSameKeys() ? hasSameNames : sameLabels;
     for (let i = 0; i < entries.length; i++) {
-      if (entries[i] !== described[i] && !isSame(this.#labels[i], entries[i].labels)) {
+      const { labels } = entries[i];
+      if ((entries[i] !== described[i] || labels !== originals[i]) && !isSame(this.#labels[i], labels)) {
         return false;
       }
     }
@@ -76,6 +85,8 @@ export abstract class DirectReader {
       this.series(labelsJson(texts), series);
     }
     this.#labels = labels;
+    this.#originals = this.#known.map(entry => entry.labels);
+    this.#isClear = !labels.some(texts => texts.some(text => text.includes(',')));
     this.#keys = Object.keys(this.metric.hashMap ?? {});
     this.#described = this.#known;
     return series;
@@ -102,9 +113,27 @@ export abstract class DirectReader {
   }
 }
 
-/** What is not in a key: `getMetricsAsJSON()` of 14 and 15 writes default labels into the metrics' own. */
-function hasAsMany(texts: LabelTexts, labels: Labels = {}): boolean {
-  return Object.keys(labels).length * 2 === texts.length;
+/**
+ * What is not in a key: labels that are `undefined` in 15, and the default labels that `getMetricsAsJSON()` of 14 and 15
+ * writes into the metrics' own.
+ */
+function hasSameNames(texts: LabelTexts, labels: Labels = {}): boolean {
+  let at = 0;
+  for (const name in labels) {
+    if (name !== texts[at]) {
+      return hasNames(texts, labels);
+    }
+    at += 2;
+  }
+  return at === texts.length;
+}
+
+/** In any order: two places of a program may name them in two. */
+function hasNames(texts: LabelTexts, labels: Labels): boolean {
+  const names = Object.keys(labels);
+  return (
+    names.length * 2 === texts.length && names.every(name => texts.some((text, i) => i % 2 === 0 && text === name))
+  );
 }
 
 /** A reader for what `type` keeps, unless a metric does not look like that. */
