@@ -14,13 +14,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use crate::metrics::binding::Binding;
+use crate::metrics::binding::{Binding, Column};
 use crate::metrics::catalog::{Catalog, RowId, Selection};
 use crate::metrics::error::{MetricsError, Result};
 use crate::metrics::limits::{MAX_GONE, MAX_MEMBERS, MAX_ROWS, MAX_TEXT};
 use crate::metrics::member::{Incarnation, Member};
 use crate::metrics::merge::process_label;
 use crate::metrics::parse::parse;
+use crate::metrics::process_wide::echoes;
 use crate::metrics::schema::{Definition, Schema, SchemaId};
 use crate::metrics::snapshot::Snapshot;
 use crate::metrics::totals::Totals;
@@ -37,6 +38,8 @@ pub struct Aggregate {
     pub(super) catalog: Catalog,
     pub(super) bindings: HashMap<SchemaId, Binding>,
     pub(super) members: BTreeMap<Incarnation, Member>,
+    /// Who of them is of which process, by pid.
+    threads: HashMap<u32, Vec<Incarnation>>,
     /// Members whose counts are in the totals, the last to go at the end.
     pub(super) gone: VecDeque<(Incarnation, Member)>,
     pub(super) totals: Totals,
@@ -104,6 +107,7 @@ impl Aggregate {
         };
         snapshot.check(&binding.schema)?;
         self.member(who)?;
+        let echoes = self.echoes(who, snapshot.schema);
         let (Some(member), Some(binding)) = (self.members.get_mut(&who), self.bindings.get(&snapshot.schema))
         else {
             return Err(MetricsError::UnknownSchema(snapshot.schema));
@@ -123,7 +127,7 @@ impl Aggregate {
         if member.announced == Some(snapshot.schema) {
             member.announced = None;
         }
-        member.advance(snapshot, binding);
+        member.advance(snapshot, binding, &echoes);
         Ok(Put::Taken)
     }
 
@@ -152,6 +156,12 @@ impl Aggregate {
     /// A member is gone. What it has counted stays. Whether it was known.
     pub fn forget(&mut self, who: Incarnation) -> bool {
         let Some(mut member) = self.members.remove(&who) else { return false };
+        if let Some(threads) = self.threads.get_mut(&who.pid) {
+            threads.retain(|each| *each != who);
+            if threads.is_empty() {
+                self.threads.remove(&who.pid);
+            }
+        }
         if let Some(binding) = member.schema.and_then(|id| self.bindings.get(&id)) {
             self.totals.keep(&self.catalog, member.legacy(binding), |_| true);
             member.exemplars.clear();
@@ -251,11 +261,47 @@ impl Aggregate {
                 }
             }
             let new = || Member { name: process_label(who), ..Member::default() };
-            self.members.insert(who, member.unwrap_or_else(new));
+            self.enlist(who, member.unwrap_or_else(new));
         }
         let member = self.members.entry(who).or_default();
         member.adopted_at = None;
         Ok(member)
+    }
+
+    /// Whether it was not there before.
+    pub(super) fn enlist(&mut self, who: Incarnation, member: Member) -> bool {
+        let is_new = self.members.insert(who, member).is_none();
+        if is_new {
+            self.threads.entry(who.pid).or_default().push(who);
+        }
+        is_new
+    }
+
+    /// Columns of a snapshot that is about to be taken which another thread of that process counts.
+    fn echoes(&self, who: Incarnation, schema: SchemaId) -> Vec<Column> {
+        let (Some(binding), Some(threads)) = (self.bindings.get(&schema), self.threads.get(&who.pid)) else {
+            return Vec::new();
+        };
+        if threads.len() < 2 || binding.process_columns.is_empty() {
+            return Vec::new();
+        }
+        let binding_of = |who: &Incarnation| {
+            let member = self.members.get(who)?;
+            Some((member, self.bindings.get(&member.schema?)?))
+        };
+        let siblings: Vec<_> = threads
+            .iter()
+            .filter(|other| **other != who)
+            .filter_map(|other| Some((*other, binding_of(other)?.1)))
+            .collect();
+        let own = binding_of(&who);
+        let has_said = |row: RowId| {
+            own.is_some_and(|(member, of)| {
+                let said = |column: &Column| !member.values[*column as usize].is_nan();
+                of.process_columns.iter().any(|column| of.rows[*column as usize] == row && said(column))
+            })
+        };
+        echoes(&self.catalog, who, binding, &siblings, has_said)
     }
 
     /// Everything that depends on the catalog follows its changes.

@@ -31,6 +31,8 @@ pub struct Binding {
     pub families: Vec<FamilyId>,
     /// Families that the catalog has with another help or aggregator.
     pub differs: Vec<(FamilyId, &'static str)>,
+    /// Columns of families that are process-wide.
+    pub process_columns: Vec<Column>,
     /// Whether the time of changes counts for any column.
     pub timed: bool,
     generation: Option<u64>,
@@ -62,6 +64,7 @@ impl Binding {
             spans: HashMap::new(),
             families: Vec::new(),
             differs: Vec::new(),
+            process_columns: Vec::new(),
             timed: false,
             generation: None,
         };
@@ -75,6 +78,11 @@ impl Binding {
         self.generation = None;
     }
 
+    /// Rows of families that are process-wide.
+    pub fn process_rows(&self) -> impl Iterator<Item = RowId> + '_ {
+        self.process_columns.iter().map(|column| self.rows[*column as usize])
+    }
+
     /// Follows the catalog's changes.
     pub fn refresh(&mut self, catalog: &Catalog) {
         if self.generation == Some(catalog.generation()) {
@@ -83,11 +91,15 @@ impl Binding {
         self.generation = Some(catalog.generation());
         self.spans.clear();
         self.timed = false;
+        self.process_columns.clear();
         let mut groups: HashMap<(FamilyId, u32), Group> = HashMap::new();
         for (column, row) in (0..).zip(&self.rows) {
             let (rule, row) = (catalog.rule(*row), catalog.row(*row));
             self.spans.entry(row.family).or_default().push(column);
             self.timed |= rule.op == Op::Latest;
+            if catalog.family(row.family).is_process_wide {
+                self.process_columns.push(column);
+            }
             if rule.is_total() {
                 let group = groups.entry((row.family, row.group)).or_default();
                 let sum = row.series.suffix() == Suffix::Sum;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::binding::{Binding, Group};
+use crate::metrics::binding::{Binding, Column, Group};
 use crate::metrics::catalog::Catalog;
 use crate::metrics::model::Exemplar;
 use crate::metrics::schema::SchemaId;
@@ -75,9 +75,10 @@ impl Member {
         Legacy { binding, values: self.counts(), changed: &self.changed }
     }
 
-    /// Takes a snapshot of the same schema that fits it.
-    pub fn advance(&mut self, snapshot: Snapshot, binding: &Binding) {
+    /// Takes a snapshot of the same schema that fits it. What it says in `echoes`, another thread counts.
+    pub fn advance(&mut self, snapshot: Snapshot, binding: &Binding, echoes: &[Column]) {
         let mut values = snapshot.values;
+        let held: Vec<_> = echoes.iter().map(|column| finite(self.counts()[*column as usize])).collect();
         for group in &binding.groups {
             // A count that is no number counts nothing new.
             for column in group.counts.iter().map(|column| *column as usize) {
@@ -93,6 +94,10 @@ impl Member {
             }
         }
         self.note_changes(&values, snapshot.time_ms, binding.timed);
+        for (column, held) in echoes.iter().map(|column| *column as usize).zip(held) {
+            self.carried.resize(values.len(), 0.0);
+            self.carried[column] = held - values[column];
+        }
         self.values = values;
         self.sequence = snapshot.sequence;
         self.time_ms = snapshot.time_ms;

@@ -15,6 +15,8 @@ pub struct Part<'a> {
     /// Tells it from all others: its name, if nobody else has that.
     pub name: String,
     pub binding: &'a Binding,
+    /// Columns that another thread of its process says for it: see `process_wide`.
+    pub silent: Vec<Column>,
     /// Empty where none are written.
     pub exemplars: HashMap<Column, &'a Exemplar>,
 }
@@ -59,8 +61,12 @@ pub fn merge(catalog: &Catalog, parts: &[Part], cells: &mut [Cell]) {
             let at = part.member.changed.get(column).copied().unwrap_or_default();
             cells[row as usize].take(rules[row as usize].op, values[column], at);
         };
-        for (column, row) in part.binding.rows.iter().enumerate() {
-            take(*row, column);
+        let mut from = 0;
+        for until in part.silent.iter().map(|column| *column as usize).chain([part.binding.rows.len()]) {
+            for (column, row) in part.binding.rows.iter().enumerate().take(until).skip(from) {
+                take(*row, column);
+            }
+            from = until + 1;
         }
         for (column, row) in &part.binding.fills {
             take(*row, *column as usize);

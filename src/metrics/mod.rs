@@ -4,6 +4,7 @@
 //! * [`schema`], [`snapshot`]: how a member sends them: names once, numbers often.
 //! * [`parse`], [`mod@write`]: the two text formats.
 //! * `catalog`, `row`, `binding`: a schema's series among all that the group has. `rule`, `merge`: how values become one.
+//! * `process_wide`: what all threads of a process say alike counts once.
 //! * `totals`, `member`: nothing goes backwards, whoever dies or begins anew.
 //! * [`aggregate`] owns all of that for a group; [`render`] makes an answer of it, `state` bytes for the next primary.
 //!
@@ -28,6 +29,7 @@ pub mod model;
 mod number;
 pub mod own;
 pub mod parse;
+mod process_wide;
 pub mod render;
 mod row;
 mod rule;

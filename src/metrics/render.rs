@@ -21,6 +21,7 @@ use crate::metrics::catalog::{Catalog, FamilyId, RowId};
 use crate::metrics::member::{Incarnation, Member};
 use crate::metrics::merge::{exemplars_of, merge, newest_exemplars, process_label, tell_apart, Part};
 use crate::metrics::model::{Aggregator, Exemplar, Family, Labels};
+use crate::metrics::process_wide::silence;
 use crate::metrics::row::Entry;
 use crate::metrics::rule::{Cell, Op};
 use crate::metrics::write::{
@@ -80,10 +81,11 @@ impl Aggregate {
                 let binding = self.bindings.get(&member.schema?)?;
                 let exemplars =
                     if format == Format::OpenMetrics { exemplars_of(member) } else { HashMap::new() };
-                Some(Part { who: *who, member, name: String::new(), binding, exemplars })
+                Some(Part { who: *who, member, name: String::new(), binding, silent: Vec::new(), exemplars })
             })
             .collect();
         tell_apart(&mut parts, GONE);
+        silence(&self.catalog, &mut parts);
         let mut problems = faults(&self.members);
         let present = self.present(&parts, own, &mut problems);
         let mut cells = self.totals.retained.clone();
@@ -233,7 +235,7 @@ impl FamilyText<'_> {
             let label = self.label(part);
             for column in columns {
                 let row = part.binding.rows[*column as usize];
-                if self.writes(row) {
+                if self.writes(row) && !part.silent.contains(column) {
                     let value = part.member.counts()[*column as usize];
                     self.line(row, Some(&label), value, part.exemplars.get(column).copied());
                 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::metrics::catalog::{FamilyId, RowId};
 use crate::metrics::model::{Aggregator, Kind, Series, Suffix};
+use crate::metrics::process_wide::is_process_wide;
 use crate::metrics::schema::Definition;
 use crate::metrics::write::{header, Format, Head};
 
@@ -14,6 +15,8 @@ pub struct Entry {
     pub kind: Kind,
     pub help: String,
     pub aggregator: Aggregator,
+    /// What its series say is the process's: see `process_wide`.
+    pub is_process_wide: bool,
     /// Its rows as they are written: series of one observation together, buckets in order.
     pub order: Vec<RowId>,
     headers: [Vec<u8>; 2],
@@ -45,6 +48,7 @@ impl Entry {
             kind: definition.kind(),
             help: definition.help().to_owned(),
             aggregator: definition.aggregator(),
+            is_process_wide: is_process_wide(definition.name(), definition.help()),
             order: Vec::new(),
             headers: headers(definition),
             rows: HashMap::new(),
@@ -60,6 +64,7 @@ impl Entry {
         }
         definition.help().clone_into(&mut self.help);
         self.aggregator = definition.aggregator();
+        self.is_process_wide = is_process_wide(&self.name, &self.help);
         self.headers = headers(definition);
         true
     }

@@ -106,7 +106,7 @@ impl Aggregate {
         for _ in 0..reader.count(48)?.min(MAX_MEMBERS + 1) {
             let (who, mut member) = self.read_member(reader)?;
             member.adopted_at = Some(now_ms);
-            self.members.insert(who, member).is_none().then_some(())?;
+            self.enlist(who, member).then_some(())?;
         }
         for _ in 0..reader.count(48)?.min(MAX_GONE + 1) {
             let gone = self.read_member(reader)?;

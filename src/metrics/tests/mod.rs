@@ -4,6 +4,7 @@ mod adopting;
 mod merging;
 mod never_falls;
 mod round_trips;
+mod threads;
 mod timing;
 
 use crate::metrics::aggregate::{Aggregate, Put};
