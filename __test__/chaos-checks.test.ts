@@ -5,6 +5,7 @@ interface JournalRecord {
 }
 interface Journalled {
   number: number;
+  troubles?: { what: string; from: number; to: number }[];
   killed?: boolean;
   killedAt?: number;
   calm?: boolean;
@@ -264,6 +265,99 @@ test('a state that gets lost is found where nobody was killed', () => {
   expect(whatIsWrong(next, primary, { events: ['stop'] })).toEqual(['a state was given that nobody has taken over']);
   expect(whatIsWrong(next, primary, { events: ['stop', 'kill'] })).toEqual([]);
   expect(whatIsWrong([], primary, { events: ['stop'] })).toEqual([]);
+});
+
+describe('what happens to a process that was well', () => {
+  const how = { events: ['kill', 'stop', 'freeze', 'stuck', 'starve', 'clock', 'disk'] };
+  const trouble = (what: string, from = 4000, to = 4500) => [{ what, from, to }];
+  /** A worker, number 1, and a primary, number 2; what was done to each. */
+  const wrong = (
+    worker: JournalRecord[],
+    primary: JournalRecord[],
+    [toWorker = [], toPrimary = []]: Journalled['troubles'][] = [],
+  ) =>
+    check(
+      [
+        { number: 1, killed: false, troubles: toWorker, records: [...worker, end] },
+        { number: 2, killed: false, troubles: toPrimary, records: [...primary, end] },
+      ],
+      how,
+    ).violations.map(({ what }) => what);
+
+  test('it is found when it was turned out, and not when it was frozen, or its primary was killed', () => {
+    const twice = [
+      { is: 'worker', epoch: 5, at: 1000 },
+      { is: 'worker', epoch: 5, at: 5000 },
+    ];
+    const primary = [{ is: 'primary', epoch: 5, at: 900 }];
+    expect(wrong(twice, primary)).toEqual(['a member that was well was turned out']);
+    expect(wrong(twice, primary, [trouble('starve')])).toEqual(['a member that was well was turned out']);
+    expect(wrong(twice, primary, [trouble('freeze')])).toEqual([]);
+    expect(wrong(twice, primary, [[], trouble('kill', 4000, Infinity)])).toEqual([]);
+    // Long after it had gone on.
+    expect(wrong([twice[0], { ...twice[1], at: 20_000 }], primary, [[], trouble('freeze', -9000, -8000)])).toEqual([
+      'a member that was well was turned out',
+    ]);
+    expect(wrong([twice[0], { ...twice[1], epoch: 6 }], primary)).toEqual([]);
+  });
+
+  test('it is found when it was taken for frozen, and not when somebody was', () => {
+    const caller = [
+      made('1.1', { at: 4000 }),
+      settled('1.1', 'unknown', { code: 'ERR_AGENT_PRIMARY_FROZEN', at: 5000 }),
+    ];
+    expect(wrong(caller, [])).toEqual(['a primary was taken for frozen, and nobody was']);
+    expect(wrong(caller, [], [[], trouble('starve')])).toEqual(['a primary was taken for frozen, and nobody was']);
+    expect(wrong(caller, [], [[], trouble('freeze')])).toEqual([]);
+  });
+
+  test('it is found when it is primary no more, and not when it had too little of a CPU, or stopped', () => {
+    const [first, second] = [[{ is: 'primary', epoch: 5, at: 1000 }], [{ is: 'primary', epoch: 6, at: 5000 }]];
+    expect(wrong(second, first)).toEqual(['a primary that was well is primary no more']);
+    expect(wrong(second, first, [trouble('stop')])).toEqual(['a primary that was well is primary no more']);
+    expect(wrong(second, first, [[], trouble('starve')])).toEqual([]);
+    expect(wrong(second, first, [[], trouble('stop', 4000, Infinity)])).toEqual([]);
+  });
+
+  test('it is found when there was no room for what it had asked for', () => {
+    const refused = { member: 2, status: 'rejected', code: 'ERR_AGENT_TOO_LARGE' };
+    const asker = gathered([refused], { at: 5000 });
+    expect(wrong(asker, [], [trouble('starve')])).toEqual(['an answer was too much for a member that reads']);
+    expect(wrong(asker, [], [trouble('stuck')])).toEqual([]);
+  });
+
+  test('it may be late with little of a CPU, and not without', () => {
+    const late = [made('1.1'), settled('1.1', 'unknown', { code: 'ERR_AGENT_TIMEOUT', late: 5000 })];
+    expect(wrong(late, [])).toEqual(['a call has ended 5000 ms after its timeout or abort']);
+    expect(wrong(late, [], [trouble('starve')])).toEqual([]);
+    expect(wrong(gathered([], { late: 1500 }), [])).toEqual(['a gather has ended 1500 ms after its deadline']);
+    expect(wrong(gathered([], { late: 1500 }), [], [trouble('starve')])).toEqual([]);
+  });
+});
+
+test('a timeout that comes early is found', () => {
+  const timeout = (at: number) => [
+    made('1.1', { limit: 500, at: 1000 }),
+    settled('1.1', 'not-sent', { code: 'ERR_AGENT_TIMEOUT', at }),
+  ];
+  expect(whatIsWrong(timeout(1400), [])).toEqual(['a call has ended 100 ms before its timeout']);
+  expect(whatIsWrong(timeout(1499), [])).toEqual([]);
+});
+
+test('an answer that does not come is found where nothing was done to the processes', () => {
+  const gather = gathered([fulfilled(1), { member: 2, status: 'rejected', code: 'ERR_AGENT_TIMEOUT' }]);
+  const scrape = (took: number) => [{ is: 'scraped', took, at: 9 }];
+  const how = { events: ['clock', 'disk'] };
+  expect(whatIsWrong(gather, [], how)).toEqual(['a member that was well has not answered in time']);
+  expect(whatIsWrong(scrape(3001), [], how)).toEqual(['a scrape has waited for its whole time, though all were well']);
+  expect(whatIsWrong(scrape(30), [], how)).toEqual([]);
+  expect(whatIsWrong([...gather, ...scrape(3001)], [], { events: ['clock', 'freeze'] })).toEqual([]);
+});
+
+test('a disk that is full without having been filled is found', () => {
+  const full = [{ is: 'full', what: 'No space left on device', at: 1 }];
+  expect(whatIsWrong(full, [], { events: ['stop'] })).toEqual(['a disk was full that was not filled']);
+  expect(whatIsWrong(full, [], { events: ['stop', 'disk'] })).toEqual([]);
 });
 
 test('a relief is found where primaries were only frozen', () => {

@@ -2,12 +2,21 @@
 
 /** How much later (ms) than its deadline something may end, on a machine that is busy with the chaos. */
 const SLACK = 1000;
+/** How much too early (ms) a timer of Node may fire. */
+const EARLY = 20;
+/** For so long (ms) after its trouble a process, and what others know of it, is not taken for well. */
+const RECOVERY = 5000;
+/** How long (ms) the load waits for the metrics of all. */
+const SCRAPE_TIMEOUT = 3000;
+/** Events that no member may notice: others' calls are answered as ever. */
+const HARMLESS = new Set(['clock', 'disk']);
 const ENDED_BY_CALLER = new Set(['ERR_AGENT_TIMEOUT', 'ERR_AGENT_ABORTED', 'ERR_AGENT_CLOSED']);
 
 /**
  * `members`: `{ number, pid, killed, killedAt, calm, records }` each; `killed` when it was not let to come to an end by
- * itself, so that its calls may have no outcome; `calm` when it was never killed, frozen or stuck. `events`: what may
- * have been done to them at all; some things must hold only where others cannot have happened.
+ * itself, so that its calls may have no outcome; `calm` when it was never killed, frozen, stuck or starved; `troubles`:
+ * what was done to it, and when, `{ what, from, to }`, if that is known. `events`: what may have been done to them at all; some things must
+ * hold only where others cannot have happened.
  * Returns violations (`{ what, detail }`), and every call by its id, for counting.
  */
 function check(members, { events = ['kill', 'stop', 'freeze', 'stuck'] } = {}) {
@@ -15,17 +24,29 @@ function check(members, { events = ['kill', 'stop', 'freeze', 'stuck'] } = {}) {
   const violate = (what, detail) => violations.push({ what, detail });
   const calls = collect(members, violate);
   const calm = new Set(members.filter(each => each.calm).map(each => each.number));
+  const starved = new Set(members.filter(each => troublesOf(each, 'starve').length > 0).map(each => each.number));
   for (const call of calls.values()) {
-    checkCall(call, violate);
+    checkCall(call, starved, violate);
     checkReplied(call, calm, events, violate);
   }
-  if (!events.includes('freeze') && !events.includes('stuck')) {
+  if (!events.some(event => event === 'freeze' || event === 'stuck' || event === 'starve')) {
     checkIdempotent(calls, members, violate);
   }
   checkEpochs(members, events, violate);
   checkTenures(members, events, violate);
-  checkGathers(members, violate);
+  checkGathers(members, starved, violate);
   checkPublications(members, violate);
+  checkWell(members, violate);
+  if (events.every(event => HARMLESS.has(event))) {
+    checkUndisturbed(members, violate);
+  }
+  if (!events.includes('disk')) {
+    for (const { number, records } of members) {
+      for (const record of records.filter(({ is }) => is === 'full')) {
+        violate('a disk was full that was not filled', { member: number, record });
+      }
+    }
+  }
   return { violations, calls };
 }
 
@@ -76,7 +97,8 @@ function collect(members, violate) {
   return calls;
 }
 
-function checkCall(call, violate) {
+/** `starved`: the numbers of those that may be late themselves. */
+function checkCall(call, starved, violate) {
   const { id, made, settled, ran, exempt } = call;
   if (!made) {
     if (!exempt) {
@@ -94,7 +116,7 @@ function checkCall(call, violate) {
     const epochs = new Set(ran.map(each => each.epoch));
     violate(epochs.size < ran.length ? 'a call was executed twice in one epoch' : 'a call was executed twice', call);
   }
-  for (const { how, right, by, epoch, late } of settled) {
+  for (const { how, code, right, by, epoch, late, at } of settled) {
     switch (how) {
       case 'resolved':
         if (!ran.some(each => each.member === by && each.epoch === epoch)) {
@@ -120,8 +142,12 @@ function checkCall(call, violate) {
     if ((how === 'resolved' || how === 'thrown') && !right) {
       violate('a call has given a wrong value or error', call);
     }
-    if (late > SLACK) {
+    if (late > SLACK && !starved.has(Number(id.split('.')[0]))) {
       violate(`a call has ended ${Math.round(late)} ms after its timeout or abort`, { id, made, settled });
+    }
+    const early = made.limit - (at - made.at);
+    if (code === 'ERR_AGENT_TIMEOUT' && early > EARLY) {
+      violate(`a call has ended ${Math.round(early)} ms before its timeout`, { id, made, settled });
     }
   }
 }
@@ -194,8 +220,9 @@ function checkEpochs(members, events, violate) {
     violate('a frozen primary was relieved', { epochs: [...owners] });
   }
   const epochs = [...first.keys()].sort((a, b) => a - b);
-  // Only who was relieved while it was stuck goes on for a moment beside the next one.
-  for (let i = 1; i < epochs.length && !events.includes('stuck'); i++) {
+  // Only who was relieved while it was stuck, or had too little of a CPU, goes on for a moment beside the next one.
+  const relieves = events.includes('stuck') || events.includes('starve');
+  for (let i = 1; i < epochs.length && !relieves; i++) {
     const [before, after] = [epochs[i - 1], epochs[i]];
     if (last.get(before) > first.get(after)) {
       const ms = last.get(before) - first.get(after);
@@ -240,7 +267,7 @@ function checkTenures(members, events, violate) {
   }
 }
 
-function checkGathers(members, violate) {
+function checkGathers(members, starved, violate) {
   for (const { number, killed, records } of members) {
     const asked = new Set();
     const open = new Set();
@@ -256,7 +283,7 @@ function checkGathers(members, violate) {
         if (!open.delete(record.id)) {
           violate('a gather has ended twice', { member: number, record });
         }
-        checkOutcomes(number, record, violate);
+        checkOutcomes(number, record, starved, violate);
       }
     }
     if (!killed) {
@@ -267,7 +294,7 @@ function checkGathers(members, violate) {
   }
 }
 
-function checkOutcomes(number, record, violate) {
+function checkOutcomes(number, record, starved, violate) {
   const ids = record.outcomes.map(({ member }) => member);
   if (new Set(ids).size < ids.length) {
     violate('a gather has two outcomes of one member', { member: number, record });
@@ -278,7 +305,7 @@ function checkOutcomes(number, record, violate) {
   if (record.outcomes.some(({ status, right }) => status === 'fulfilled' && !right)) {
     violate('a gather has a wrong answer', { member: number, record });
   }
-  if (record.late > SLACK) {
+  if (record.late > SLACK && !starved.has(number)) {
     violate(`a gather has ended ${Math.round(record.late)} ms after its deadline`, { member: number, record });
   }
 }
@@ -309,4 +336,80 @@ function checkPublications(members, violate) {
   }
 }
 
-module.exports = { check, SLACK };
+/**
+ * A process that runs is a member, and primary, for as long as it wants: it is not taken for frozen, turned out or
+ * relieved, whatever its share of a CPU, its clock and its disk are. Little of a CPU may make a primary's turn too long.
+ */
+function checkWell(members, violate) {
+  const tenures = [];
+  for (const member of members) {
+    for (const { is, epoch, at } of member.records) {
+      if (is === 'primary') {
+        tenures.push({ member, epoch, at });
+      }
+    }
+  }
+  tenures.sort((a, b) => a.epoch - b.epoch);
+  const primaryOf = new Map(tenures.map(({ member, epoch }) => [epoch, member]));
+  const isWell = (member, from, to, ...also) =>
+    member.troubles !== undefined && !isTroubled(member, from, to, 'kill', 'stop', 'freeze', 'stuck', ...also);
+
+  for (let i = 1; i < tenures.length; i++) {
+    const [before, after] = [tenures[i - 1], tenures[i]];
+    if (after.epoch === before.epoch + 1 && isWell(before.member, before.at, after.at, 'starve')) {
+      violate('a primary that was well is primary no more', {
+        member: before.member.number,
+        epoch: before.epoch,
+        next: after.member.number,
+      });
+    }
+  }
+  for (const member of members) {
+    const joined = new Map();
+    for (const record of member.records) {
+      const { is, epoch, at } = record;
+      if (is === 'worker') {
+        const first = joined.get(epoch);
+        const primary = primaryOf.get(epoch);
+        if (first !== undefined && isWell(member, first, at) && (!primary || isWell(primary, first, at))) {
+          violate('a member that was well was turned out', { member: member.number, record });
+        }
+        joined.set(epoch, at);
+      } else if (is === 'settled' && record.code === 'ERR_AGENT_PRIMARY_FROZEN') {
+        if (!members.some(each => isTroubled(each, at, at, 'freeze'))) {
+          violate('a primary was taken for frozen, and nobody was', { member: member.number, record });
+        }
+      } else if (is === 'gathered' && record.outcomes.some(({ code }) => code === 'ERR_AGENT_TOO_LARGE')) {
+        // No answer is larger than maxPayload: there was no room for it because the asker is slow.
+        if (!isTroubled(member, at, at, 'freeze', 'stuck')) {
+          violate('an answer was too much for a member that reads', { member: member.number, record });
+        }
+      }
+    }
+  }
+}
+
+/** Whether one of these has happened to a process between two moments, or shortly before. */
+function isTroubled(member, from, to, ...kinds) {
+  return troublesOf(member, ...kinds).some(trouble => trouble.from <= to && trouble.to >= from - RECOVERY);
+}
+
+function troublesOf({ troubles = [] }, ...kinds) {
+  return troubles.filter(({ what }) => kinds.includes(what));
+}
+
+/** Nothing was done to the processes: all of them answer, in time. */
+function checkUndisturbed(members, violate) {
+  for (const { number, records } of members) {
+    for (const record of records) {
+      if (record.is === 'gathered' && record.outcomes.some(({ code }) => code === 'ERR_AGENT_TIMEOUT')) {
+        violate('a member that was well has not answered in time', { member: number, record });
+      }
+      if (record.is === 'scraped' && record.took >= SCRAPE_TIMEOUT) {
+        violate('a scrape has waited for its whole time, though all were well', { member: number, record });
+      }
+    }
+  }
+}
+
+module.exports = { check, SLACK, SCRAPE_TIMEOUT };

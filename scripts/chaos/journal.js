@@ -2,17 +2,20 @@
 // handed to the kernel outlives its writer. One JSON object a line; `is` says what it is:
 //
 //   begin      member, pid            the process is there
-//   made       id, kind, idempotent, at
+//   made       id, kind, idempotent, limit, at      limit: ms after which the caller itself ends it
 //   settled    id, how, code, right, by, epoch, here, took, late, at
 //              how: resolved, thrown (what the method itself throws), not-sent, unknown, executed, or unsaid
 //   ran        id, epoch, here, at    a call was executed here; `here` when it was also made here, without an engine
-//   primary    epoch                  the event of that name
+//   primary    epoch, at              the event of that name
+//   worker     epoch, at              the same: this process has joined that tenure
 //   taking, taken, gave   epoch       takeOver() begun and settled, giveUp()
 //   gather     id, at                 a question to all was asked
-//   gathered   id, code, late, outcomes: [{ member, status, right, code }]
+//   gathered   id, code, late, at, outcomes: [{ member, status, right, code }]
+//   scraped    code, took, at         the metrics of all were asked for
 //   asked      id                     the question was answered here
 //   published  n, code                publish() number n has settled
 //   heard      publisher, n, right
+//   full       what                   the agent has said that there is no room on the disk
 //   broken     what                   something is wrong that only this process can see
 //   end        pending                the process has left its group, with so many calls pending
 const fs = require('node:fs');

@@ -1,11 +1,15 @@
 /** The constant load that a member of the chaos test makes: calls of all kinds, gathers and publications. */
 const { isDeepStrictEqual } = require('node:util');
+const { SCRAPE_TIMEOUT } = require('./checks');
 const { now } = require('./clock');
 
 const TICK = 10;
 /** Beyond it a member holds back: it must come to an end after a time without a primary. */
 const MAX_PENDING = 3000;
-const GATHER_TIMEOUT = 2000;
+const GATHER = { timeout: 2000 };
+/** What a starved member asks of each; with as many at once it is more than may wait for one, `maxPendingBytes`. */
+const FEAST = { size: 4 * 1024 * 1024, timeout: 10_000, ms: 0 };
+const FEASTS_AT_ONCE = 4;
 const KINDS = { plain: 60, structured: 15, slow: 10, fail: 6, 'nested-call': 5, large: 3, 'nested-gather': 0.3 };
 const OUTCOMES = new Set(['not-sent', 'unknown', 'executed']);
 
@@ -48,6 +52,22 @@ class Load {
     if (this.random.chance(0.03)) {
       this.publish();
     }
+    if (this.random.chance(0.005)) {
+      this.scrape();
+    }
+  }
+
+  /** Large gathers, one after the other, for `ms`. */
+  feast(ms) {
+    const end = now() + ms;
+    const one = async () => {
+      while (now() < end && this.#timer) {
+        await this.gather(FEAST);
+      }
+    };
+    for (let i = 0; i < FEASTS_AT_ONCE; i++) {
+      one();
+    }
   }
 
   /** Makes one call of a kind, and never rejects. */
@@ -75,7 +95,8 @@ class Load {
     const here = engine.role === 'primary';
     const limit = Math.min(options.timeout ?? Infinity, abortAfter ?? Infinity);
     const [began, lost] = [now(), stalls.lost];
-    journal.now({ is: 'made', id, kind, idempotent: options.idempotent === true, at: began });
+    const bound = here || limit === Infinity ? undefined : limit;
+    journal.now({ is: 'made', id, kind, idempotent: options.idempotent === true, limit: bound, at: began });
     this.#begin();
     let abort;
     if (abortAfter !== undefined) {
@@ -102,29 +123,51 @@ class Load {
   }
 
   /** Asks every member, and never rejects. */
-  async gather() {
-    const { engine, journal, methods, random, stalls } = this;
+  async gather({ size, timeout, ms } = this.#gatherOptions()) {
+    const { engine, journal, methods, stalls } = this;
     if (!engine.gather) {
       return;
     }
     const id = `${this.number}.g${++this.#gathers}`;
-    const ms = random.chance(0.3) ? random.between(1, 100) : 0;
     const [began, lost] = [now(), stalls.lost];
     journal.now({ is: 'gather', id, at: began });
     this.#begin();
     let said;
     try {
-      const args = [id, undefined, ms];
+      const args = [id, size, ms];
       const own = () => methods.run('question', args, engine.epoch, true);
-      const outcomes = await engine.gather('question', args, { timeout: GATHER_TIMEOUT, own });
+      const outcomes = await engine.gather('question', args, { timeout, own });
       said = { outcomes: outcomes.map(outcome => describeOutcome(outcome, id)) };
     } catch (error) {
       said = { code: error.code ?? String(error), outcomes: [] };
     }
-    const late = now() - began - (stalls.lost - lost) - GATHER_TIMEOUT;
+    const late = now() - began - (stalls.lost - lost) - timeout;
     journal.soon({ is: 'gathered', id, ...said, late, at: now() });
     this.#end();
     return said;
+  }
+
+  #gatherOptions() {
+    return { ...GATHER, ms: this.random.chance(0.3) ? this.random.between(1, 100) : 0 };
+  }
+
+  /** Asks for the metrics of all, and never rejects. */
+  async scrape() {
+    const { engine, journal, stalls } = this;
+    if (!engine.scrape) {
+      return;
+    }
+    const [began, lost] = [now(), stalls.lost];
+    this.#begin();
+    let code;
+    try {
+      await engine.scrape({ format: 'text', memberLabel: false, timeout: SCRAPE_TIMEOUT });
+    } catch (error) {
+      code = error.code ?? String(error);
+    }
+    const at = now();
+    journal.soon({ is: 'scraped', code, took: at - began - (stalls.lost - lost), at });
+    this.#end();
   }
 
   /** Publishes, and never rejects. */
@@ -196,4 +239,4 @@ function describeOutcome({ member, status, value, reason }, id) {
     : { member: member.id, status, code: reason?.code ?? String(reason) };
 }
 
-module.exports = { Load, GATHER_TIMEOUT };
+module.exports = { Load, GATHER };

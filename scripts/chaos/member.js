@@ -3,7 +3,7 @@
 const { bareEngine, silentLogger } = require('../bare-engine');
 const { atMost, delay, now, Stalls } = require('./clock');
 const { Journal } = require('./journal');
-const { Load } = require('./load');
+const { GATHER, Load } = require('./load');
 const { Methods } = require('./methods');
 const { Random } = require('./random');
 
@@ -40,8 +40,15 @@ const host = {
     ...silentLogger,
     info: log('info'),
     warn: log('warn'),
-    // Nothing of this fixture fails, so whatever the engine calls an error is one of its own.
-    error: (message, error) => broken(`it has logged an error: ${message} ${error?.stack ?? ''}`),
+    // Nothing of this fixture fails, so whatever the engine calls an error is one of its own, but for the disk.
+    error(message, error) {
+      const what = `it has logged an error: ${message} ${error?.stack ?? ''}`;
+      if (/No space left on device/.test(what)) {
+        journal.now({ is: 'full', what, at: now() });
+      } else {
+        broken(what);
+      }
+    },
   },
 };
 
@@ -51,11 +58,19 @@ engine.events.on('primary', ({ epoch }) => {
   journal.now({ is: 'primary', epoch, at: now() });
   tell({ type: 'primary', epoch });
 });
+engine.events.on('worker', ({ epoch }) => journal.now({ is: 'worker', epoch, at: now() }));
 
 const commands = {
   block({ ms }) {
     const until = now() + ms;
     while (now() < until) {}
+  },
+  ask() {
+    load.gather({ ...GATHER, ms: 100 });
+    load.scrape();
+  },
+  feast({ ms }) {
+    load.feast(ms);
   },
   /** Makes no more calls, and waits for those that are pending. */
   async quiet() {

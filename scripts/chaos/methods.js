@@ -15,7 +15,7 @@ class Methods {
     const [id, value, ms] = args;
     if (name === 'question') {
       this.journal.now({ is: 'asked', id });
-      return this.#question(id, ms);
+      return this.#question(id, value, ms);
     }
     this.journal.now({ is: 'ran', id, epoch, here, at: now() });
     const answer = { id, value, by: this.number, epoch };
@@ -33,11 +33,12 @@ class Methods {
     }
   }
 
-  async #question(id, ms) {
+  /** `size`: bytes that are wanted beside the answer. */
+  async #question(id, size, ms) {
     if (ms > 0) {
       await delay(ms);
     }
-    return { id, pid: process.pid };
+    return { id, pid: process.pid, bytes: size && Buffer.alloc(size) };
   }
 
   async #fail(id, ms) {

@@ -45,6 +45,14 @@ function count(members, calls, deeds) {
       add(`  outcomes ${status}${code ? ` ${code}` : ''}`);
     }
   }
+  const scraped = records.filter(({ is }) => is === 'scraped');
+  add('scrapes', scraped.length);
+  for (const { code } of scraped) {
+    if (code) {
+      add(`  not scraped ${code}`);
+    }
+  }
+  add('said that the disk is full', records.filter(({ is }) => is === 'full').length);
   const published = records.filter(({ is }) => is === 'published');
   add('publications', published.length);
   for (const { code } of published) {
