@@ -177,6 +177,11 @@ export interface NativeAgentOptions {
   killFrozen: boolean
   /** How long (ms) members may take to join a new primary before their metrics are those of the dead. */
   metricsGrace: number
+  /**
+   * The runtime is Node, whose libuv may be used. Others export functions of libuv's names that end the process when
+   * they are called.
+   */
+  libuv: boolean
   /** Its event loop reads the call lanes, where it can; else a thread does. */
   pollLanes: boolean
   /** Its event loop may wait awake for an answer, for some microseconds, where there are processors for it. */

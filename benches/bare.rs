@@ -2,8 +2,6 @@
 //! without an event loop. Prints `{"p50":51.2,"p99":75.9}`: microseconds there and back.
 //! `cargo bench --bench bare -- 1000` measures for 1000 ms, `benchmark/peers/bare.js` beside the others.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
-
 #[cfg(unix)]
 fn main() {
     unix::main();
@@ -15,6 +13,7 @@ fn main() {
 }
 
 #[cfg(unix)]
+#[expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 mod unix {
     use std::io::{stdin, Read, Write};
     use std::os::fd::{AsFd, OwnedFd};

@@ -85,6 +85,9 @@ pub struct NativeAgentOptions {
     pub kill_frozen: bool,
     /// How long (ms) members may take to join a new primary before their metrics are those of the dead.
     pub metrics_grace: u32,
+    /// The runtime is Node, whose libuv may be used. Others export functions of libuv's names that end the process when
+    /// they are called.
+    pub libuv: bool,
     /// Its event loop reads the call lanes, where it can; else a thread does.
     pub poll_lanes: bool,
     /// Its event loop may wait awake for an answer, for some microseconds, where there are processors for it.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::error::{AgentError, Result};
+use crate::ipc::direct::Direct;
 use crate::ipc::frame::{Frame, FrameReader};
 use crate::ipc::message::Message;
 use crate::role::Epoch;
@@ -18,25 +19,6 @@ use crate::role::Epoch;
 const CONTROL_LIMIT: usize = 1024 * 1024;
 /// How long a handshake may take, each step.
 pub const HANDSHAKE: Duration = Duration::from_secs(2);
-
-/// How the JavaScript thread writes to a socket: without waiting.
-#[cfg(target_os = "linux")]
-pub(super) const SEND: rustix::net::SendFlags =
-    rustix::net::SendFlags::DONTWAIT.union(rustix::net::SendFlags::NOSIGNAL);
-/// As on Linux. Node ignores SIGPIPE where the flag is missing.
-#[cfg(all(unix, not(target_os = "linux")))]
-pub(super) const SEND: rustix::net::SendFlags = rustix::net::SendFlags::DONTWAIT;
-
-/// A second descriptor of a socket, for the JavaScript thread: the socket stays open until it is closed as well.
-///
-/// # Errors
-/// When the process has no descriptor left.
-#[cfg(unix)]
-pub(super) fn duplicate(stream: &Stream) -> Result<std::os::fd::OwnedFd> {
-    use std::os::fd::AsFd;
-    let Stream::UdSocket(socket) = stream;
-    Ok(socket.as_fd().try_clone_to_owned()?)
-}
 
 /// Listens at `address`. Only the holder of the group's lock may: whatever file is there is stale, and is removed.
 ///
@@ -77,7 +59,9 @@ impl Connection {
     /// # Errors
     /// [`AgentError::ForeignUser`] when another user's process is at the other end.
     pub fn accepted(stream: Stream) -> Result<Self> {
-        check_peer(&stream)?;
+        if let Some(error) = foreigner(&stream) {
+            return Err(error);
+        }
         Ok(Self { stream, reader: FrameReader::new(CONTROL_LIMIT) })
     }
 
@@ -119,13 +103,12 @@ impl Connection {
         self.reader.set_limit(max_payload.saturating_add(CONTROL_LIMIT));
     }
 
-    /// The socket once more, for another thread: it stays open until that one is closed as well.
+    /// Its socket for another thread, where there can be one.
     ///
     /// # Errors
     /// When the process has no descriptor left.
-    #[cfg(unix)]
-    pub fn descriptor(&self) -> Result<std::os::fd::OwnedFd> {
-        duplicate(&self.stream)
+    pub fn direct(&self) -> Result<Option<Direct>> {
+        Direct::of(&self.stream).transpose()
     }
 
     /// Both directions, to be used at the same time: who writes must go on reading, or two ends that have much to say
@@ -193,20 +176,21 @@ fn no_answer() -> AgentError {
     AgentError::NoAnswer(crate::time::millis(HANDSHAKE))
 }
 
-/// Turns another user's process away.
+/// Why the other end is not to be trusted: another user's process is there.
 ///
 /// # Platform-specific behaviour
 /// Windows: nothing to check; a pipe's default access list lets only its owner and administrators write.
 #[cfg(unix)]
-fn check_peer(stream: &Stream) -> Result<()> {
+fn foreigner(stream: &Stream) -> Option<AgentError> {
     let own = rustix::process::geteuid().as_raw();
-    match stream.peer_creds()?.euid() {
-        Some(peer) if peer == own => Ok(()),
-        peer => Err(AgentError::ForeignUser { peer: peer.unwrap_or(u32::MAX), own }),
+    match stream.peer_creds().map(|credentials| credentials.euid()) {
+        Ok(Some(peer)) if peer == own => None,
+        Ok(peer) => Some(AgentError::ForeignUser { peer: peer.unwrap_or(u32::MAX), own }),
+        Err(error) => Some(error.into()),
     }
 }
 
 #[cfg(not(unix))]
-fn check_peer(_stream: &Stream) -> Result<()> {
-    Ok(())
+fn foreigner(_stream: &Stream) -> Option<AgentError> {
+    None
 }

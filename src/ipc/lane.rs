@@ -32,9 +32,8 @@ use tokio::sync::Notify;
 
 use crate::error::Result;
 use crate::inbox::Inbox;
-#[cfg(unix)]
-use crate::ipc::connection::{duplicate, SEND};
-use crate::ipc::frame::{self, Codec, Frame, FrameReader, Kind};
+use crate::ipc::direct::Direct;
+use crate::ipc::frame::{self, Codec, Frame, Kind};
 use crate::ipc::message::Final;
 use crate::role::Epoch;
 
@@ -47,7 +46,6 @@ pub use traffic::Traffic;
 const PAUSE_READING: usize = 16 * 1024 * 1024;
 
 /// How often a lane whose member has ended otherwise is looked at.
-#[cfg(unix)]
 const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// The protocol's version since which lanes may have shared memory. JavaScript packs values since then, too.
@@ -92,13 +90,12 @@ pub struct Lane {
     state: Mutex<State>,
     queued: Notify,
     written: Notify,
-    /// The event loop has read it to its end.
+    /// It was read to its end, or JavaScript has refused it.
     ended: Notify,
     inbox: Arc<Inbox>,
     budget: Arc<Budget>,
     traffic: Arc<Traffic>,
-    #[cfg(unix)]
-    direct: std::os::fd::OwnedFd,
+    direct: Option<Arc<Direct>>,
 }
 
 #[derive(Debug, Default)]
@@ -124,12 +121,13 @@ struct State {
     last_word_said: bool,
     phase: Phase,
     /// What arrived behind the handshake, for the event loop that is going to read.
-    unread: Option<FrameReader>,
+    #[cfg(unix)]
+    unread: Option<frame::FrameReader>,
     /// Whoever reads it waits until it may go on.
     paused: bool,
     /// JavaScript has more of it than it can run for now.
     held: bool,
-    /// How it came to its end, when the event loop has read it.
+    /// How it came to its end, when the event loop has read it, or JavaScript has refused it.
     end: Option<Result<()>>,
     /// The other end's last word.
     last: Option<Final>,
@@ -176,8 +174,6 @@ impl State {
 impl Lane {
     fn new(epoch: Epoch, peer: Peer, stream: &Stream, context: &LaneContext) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        #[cfg(not(unix))]
-        let _ = stream;
         Ok(Self {
             id: LaneId(NEXT.fetch_add(1, Ordering::Relaxed)),
             epoch,
@@ -192,8 +188,7 @@ impl Lane {
             inbox: Arc::clone(&context.inbox),
             budget: Arc::clone(&context.budget),
             traffic: Arc::clone(&context.traffic),
-            #[cfg(unix)]
-            direct: duplicate(stream)?,
+            direct: Direct::of(stream).transpose()?.map(Arc::new),
         })
     }
 
@@ -236,18 +231,8 @@ impl Lane {
         self.queued.notify_one();
     }
 
-    /// Writes what the socket takes at once. An error is not reported here: the reader meets it, after it has read
-    /// what the other end had sent before.
-    #[cfg(unix)]
     fn write_now(&self, header: &[u8], payload: &[u8]) -> usize {
-        let pieces = [std::io::IoSlice::new(header), std::io::IoSlice::new(payload)];
-        let mut nothing = rustix::net::SendAncillaryBuffer::default();
-        rustix::net::sendmsg(&self.direct, &pieces, &mut nothing, SEND).unwrap_or(0)
-    }
-
-    #[cfg(not(unix))]
-    fn write_now(&self, _header: &[u8], _payload: &[u8]) -> usize {
-        0
+        self.direct.as_ref().map_or(0, |direct| direct.write_now(header, payload))
     }
 
     /// Counts a frame that JavaScript is told; `false` when it must not be told any more.
@@ -277,15 +262,19 @@ impl Lane {
 
     /// Waits until all that the other end is ever going to send is in the socket of a lane that the event loop reads.
     pub async fn hung_up(&self) {
-        #[cfg(unix)]
-        if self.read_by == ReadBy::EventLoop {
-            while !self.is_hung_up() {
-                tokio::time::sleep(LOOK).await;
-            }
-            return;
+        if self.read_by == ReadBy::Thread {
+            // Whoever reads a lane in the agent's thread sees its end.
+            std::future::pending::<()>().await;
         }
-        // Whoever reads a lane in the agent's thread sees its end.
-        std::future::pending::<()>().await;
+        while !self.is_hung_up() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Whether the other end has gone: then all that it is ever going to send is in the socket.
+    #[must_use]
+    pub fn is_hung_up(&self) -> bool {
+        self.direct.as_ref().is_some_and(|direct| direct.is_hung_up())
     }
 
     /// JavaScript has more of it than it can run for now, or no more: it is not read meanwhile.
@@ -301,10 +290,20 @@ impl Lane {
         self.state().unwritten as u64
     }
 
-    /// Ends the socket, whoever reads it.
-    #[cfg(unix)]
-    pub fn hang_up(&self) {
-        let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Both);
+    /// The lane brings nothing more: it was read to its end, or ends because of what it has brought.
+    pub fn end(&self, how: Result<()>) {
+        self.state().end.get_or_insert(how);
+        self.ended.notify_one();
+    }
+
+    /// Waits for [`Self::end`].
+    async fn read_to_end(&self) -> Result<()> {
+        loop {
+            if let Some(end) = self.state().end.take() {
+                return end;
+            }
+            self.ended.notified().await;
+        }
     }
 
     /// The other end's last word, if it has been read.
@@ -351,9 +350,9 @@ impl Lane {
             let taken = express.revoke().map_or(u64::MAX, |first| first.saturating_sub(1));
             state.written = state.written.min(taken);
         }
-        // Not for reading: on some systems that drops what has arrived and is not read yet.
-        #[cfg(unix)]
-        let _ = rustix::net::shutdown(&self.direct, rustix::net::Shutdown::Write);
+        if let Some(direct) = &self.direct {
+            direct.shut_down();
+        }
         state.queue.clear();
         self.budget.release(state.unwritten);
         state.unwritten = 0;

@@ -28,6 +28,7 @@ pub mod broker;
 pub mod client;
 pub mod connection;
 pub mod deaths;
+pub mod direct;
 pub mod frame;
 pub mod gather;
 pub mod health;

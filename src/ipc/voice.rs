@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::error::Result;
-#[cfg(unix)]
-use crate::ipc::connection::SEND;
 use crate::ipc::connection::{Connection, Outward};
+use crate::ipc::direct::Direct;
 use crate::role::Epoch;
 
 /// With more than this, the primary does not read: nothing more is said from the JavaScript thread.
@@ -23,8 +22,7 @@ pub struct Voice {
     epoch: Epoch,
     state: Mutex<State>,
     has_more: Notify,
-    #[cfg(unix)]
-    direct: std::os::fd::OwnedFd,
+    direct: Option<Direct>,
 }
 
 #[derive(Debug, Default)]
@@ -41,15 +39,8 @@ impl Voice {
     /// # Errors
     /// When the process has no descriptor left.
     pub fn new(epoch: Epoch, connection: &Connection) -> Result<Self> {
-        #[cfg(not(unix))]
-        let _ = connection;
-        Ok(Self {
-            epoch,
-            state: Mutex::default(),
-            has_more: Notify::new(),
-            #[cfg(unix)]
-            direct: connection.descriptor()?,
-        })
+        let direct = connection.direct()?;
+        Ok(Self { epoch, state: Mutex::default(), has_more: Notify::new(), direct })
     }
 
     /// Says whole frames, from any thread, without waiting. `false` when the primary has not read what was said before:
@@ -94,15 +85,8 @@ impl Voice {
         Ok(())
     }
 
-    /// An error is not reported here: who reads meets it, after what the primary had said before.
-    #[cfg(unix)]
     fn write_now(&self, frames: &[u8]) -> usize {
-        rustix::net::send(&self.direct, frames, SEND).unwrap_or(0)
-    }
-
-    #[cfg(not(unix))]
-    fn write_now(&self, _frames: &[u8]) -> usize {
-        0
+        self.direct.as_ref().map_or(0, |direct| direct.write_now(frames, &[]))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

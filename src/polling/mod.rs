@@ -2,8 +2,10 @@
 //! another thread.
 //!
 //! # Platform-specific behaviour
-//! Windows, and runtimes that have a Node-API but no libuv: there is none of it, and a thread reads the lanes.
+//! Windows, and runtimes that have a Node-API but not Node's libuv: there is no [`Poller`], and a thread reads the lanes.
 
+#[cfg(not(unix))]
+mod none;
 #[cfg(unix)]
 mod poller;
 #[cfg(unix)]
@@ -11,31 +13,66 @@ pub mod spin;
 #[cfg(unix)]
 mod uv;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Uint8Array};
 use napi::Result;
 
-use crate::agent::Agent;
+#[cfg(not(unix))]
+use self::none::Poller;
 #[cfg(unix)]
-use crate::callback::FrameCallback;
+use self::poller::Poller;
+use crate::agent::Agent;
 use crate::callback::{OnFrame, PolledLanes};
-use crate::ipc::lane::{LaneId, ReadBy};
+use crate::error::AgentError;
+use crate::ipc::lane::{Lane, LaneId, ReadBy};
 use crate::ipc::message::Final;
 use crate::watch::event_loop::Turns;
 use crate::NativeAgentOptions;
 
 /// The lanes of one agent that its event loop reads, if it can. Belongs to the thread of that loop.
+#[derive(Default)]
 pub struct Polling {
-    #[cfg(unix)]
-    poller: Option<std::rc::Rc<poller::Poller>>,
+    poller: Option<Rc<Poller>>,
     turns: Option<Arc<Turns>>,
 }
 
-#[cfg(unix)]
+/// Reads lanes on an event loop: what each platform has a `Poller` for.
+trait Poll {
+    /// What the event loop of `env` can do: read lanes, note its turns, both, or neither. Frames go to `on_frame`, packed
+    /// ones through `inbox`; `telling` is 1 meanwhile.
+    ///
+    /// # Errors
+    /// When Node has no resources left.
+    fn start(
+        env: Env,
+        options: &NativeAgentOptions,
+        on_frame: &OnFrame<'_>,
+        telling: Uint8Array,
+        inbox: Uint8Array,
+    ) -> Result<Polling>;
+    /// That the event loop reads.
+    fn read_by(&self) -> ReadBy;
+    /// Whether the loop may wait awake.
+    fn spins(&self) -> bool;
+    /// Reads a lane from now on.
+    fn read(self: &Rc<Self>, lane: Arc<Lane>);
+    /// There is room again for what the lane brings.
+    fn resume(&self, lane: u32);
+    /// JavaScript has found that the lane brings no frames of calls.
+    fn refuse(&self, lane: u32, reason: String);
+    /// Something is about to be sent on the lane: an answer may come soon.
+    fn sends(&self, lane: u32);
+    /// The lane has ended: gives JavaScript what is left in its socket, and tells the other end's last word.
+    fn finish(&self, lane: u32) -> Option<Final>;
+    /// Nothing is polled any more, and JavaScript is not called.
+    fn close(&self);
+}
+
 impl Polling {
     /// Of the event loop of `env`. Frames go to `on_frame`, packed ones through `inbox`; `telling` is 1 meanwhile, if the loop
-    /// reads them.
+    /// reads them. Nothing of libuv is used unless `options.libuv` says that this is Node's.
     ///
     /// # Errors
     /// When Node has no resources left.
@@ -46,17 +83,11 @@ impl Polling {
         telling: Uint8Array,
         inbox: Uint8Array,
     ) -> Result<Self> {
-        let event_loop = env.get_uv_event_loop()?;
-        // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
-        let clock = unsafe { uv::sleep_clock(event_loop.cast()) };
-        let turns = clock.map(|clock| Arc::new(Turns::new(clock)));
-        let poller = if options.poll_lanes {
-            let js = FrameCallback::new(env, on_frame, telling, inbox)?;
-            poller::Poller::new(env, js, options.spin, turns.clone())?
+        if options.libuv {
+            Poller::start(env, options, on_frame, telling, inbox)
         } else {
-            None
-        };
-        Ok(Self { poller, turns })
+            Ok(Self::default())
+        }
     }
 
     /// What the event loop notes of itself; its clock is not to be asked any more when the environment has ended.
@@ -66,11 +97,7 @@ impl Polling {
 
     /// Who reads the lanes.
     pub fn read_by(&self) -> ReadBy {
-        if self.poller.is_some() {
-            ReadBy::EventLoop
-        } else {
-            ReadBy::Thread
-        }
+        self.poller.as_ref().map_or(ReadBy::Thread, |poller| poller.read_by())
     }
 
     /// Whether the event loop may wait awake.
@@ -89,7 +116,7 @@ impl Polling {
     pub fn refuse(&self, agent: &Agent, lane: u32, reason: String) {
         match (&self.poller, agent.lane(lane)) {
             (Some(poller), _) => poller.refuse(lane, reason),
-            (None, Some(lane)) => lane.hang_up(),
+            (None, Some(lane)) => lane.end(Err(AgentError::BadFrame(reason))),
             (None, None) => {}
         }
     }
@@ -102,7 +129,6 @@ impl Polling {
     }
 }
 
-#[cfg(unix)]
 impl PolledLanes for Polling {
     fn resume(&self, lane: LaneId) {
         if let Some(poller) = &self.poller {
@@ -119,47 +145,4 @@ impl PolledLanes for Polling {
             poller.close();
         }
     }
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Unix")]
-impl Polling {
-    pub fn new(
-        _env: Env,
-        _options: &NativeAgentOptions,
-        _on_frame: &OnFrame<'_>,
-        _telling: Uint8Array,
-        _inbox: Uint8Array,
-    ) -> Result<Self> {
-        Ok(Self {})
-    }
-
-    pub fn turns(&self) -> Option<Arc<Turns>> {
-        None
-    }
-
-    pub fn read_by(&self) -> ReadBy {
-        ReadBy::Thread
-    }
-
-    pub fn spins(&self) -> bool {
-        false
-    }
-
-    pub fn read(&self, _agent: &Agent, _lane: u32) {}
-
-    pub fn refuse(&self, _agent: &Agent, _lane: u32, _reason: String) {}
-
-    pub fn sends(&self, _lane: u32) {}
-}
-
-#[cfg(not(unix))]
-impl PolledLanes for Polling {
-    fn resume(&self, _lane: LaneId) {}
-
-    fn finish(&self, _lane: LaneId) -> Option<Final> {
-        None
-    }
-
-    fn close(&self) {}
 }

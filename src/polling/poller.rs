@@ -9,17 +9,19 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use napi::bindgen_prelude::Env;
+use napi::bindgen_prelude::{Env, Uint8Array};
 use napi::Result;
 
-use crate::callback::{EnvironmentEnd, FrameCallback};
+use super::{Poll, Polling};
+use crate::callback::{EnvironmentEnd, FrameCallback, OnFrame};
 use crate::error::AgentError;
 use crate::ipc::lane::reader::{Fill, LaneReader};
-use crate::ipc::lane::Lane;
+use crate::ipc::lane::{Lane, ReadBy};
 use crate::ipc::message::Final;
 use crate::polling::spin::{has_free_core, Budget};
-use crate::polling::uv::{EventLoop, Handle};
+use crate::polling::uv::{sleep_clock, EventLoop, Handle};
 use crate::watch::event_loop::Turns;
+use crate::NativeAgentOptions;
 
 /// How often a socket is read before other work of the loop has its turn, if a frame is not whole until then.
 const READS: usize = 4;
@@ -53,18 +55,104 @@ struct Polled {
     attended: Cell<bool>,
 }
 
+impl Poll for Poller {
+    fn start(
+        env: Env,
+        options: &NativeAgentOptions,
+        on_frame: &OnFrame<'_>,
+        telling: Uint8Array,
+        inbox: Uint8Array,
+    ) -> Result<Polling> {
+        let event_loop = env.get_uv_event_loop()?;
+        // SAFETY: the agent's thread, which asks, is joined by a cleanup hook, before the loop is closed.
+        let clock = unsafe { sleep_clock(event_loop.cast()) };
+        let turns = clock.map(|clock| Arc::new(Turns::new(clock)));
+        let poller = if options.poll_lanes {
+            let js = FrameCallback::new(env, on_frame, telling, inbox)?;
+            Self::new(env, js, options.spin, turns.clone())?
+        } else {
+            None
+        };
+        Ok(Polling { poller, turns })
+    }
+
+    fn read_by(&self) -> ReadBy {
+        ReadBy::EventLoop
+    }
+
+    fn spins(&self) -> bool {
+        self.budget.is_some()
+    }
+
+    fn read(self: &Rc<Self>, lane: Arc<Lane>) {
+        let id = lane.id.0;
+        let Some(mut reader) = LaneReader::new(lane, self.budget.is_some()) else { return };
+        let weak = Rc::downgrade(self);
+        let poll = self.event_loop.poll(reader.as_fd(), move || {
+            if let Some(this) = weak.upgrade() {
+                this.readable(id);
+            }
+        });
+        let Some(poll) = poll else {
+            reader.end(Err(AgentError::Disconnected));
+            return;
+        };
+        poll.watch();
+        let calls_us = reader.lane().calls_us;
+        let polled = Polled { poll, reader: RefCell::new(reader), calls_us, attended: Cell::new(false) };
+        self.lanes.borrow_mut().insert(id, Rc::new(polled));
+    }
+
+    fn finish(&self, lane: u32) -> Option<Final> {
+        let polled = self.lanes.borrow_mut().remove(&lane)?;
+        while self.pump(&polled, false) == Fill::Some {}
+        let last = polled.reader.borrow().lane().last();
+        last
+    }
+
+    fn resume(&self, lane: u32) {
+        if let Some(polled) = self.polled(lane) {
+            polled.poll.watch();
+            if polled.reader.borrow().has_next() {
+                self.expect(&polled);
+            }
+        }
+    }
+
+    fn refuse(&self, lane: u32, reason: String) {
+        if let Some(polled) = self.polled(lane) {
+            polled.poll.unwatch();
+            polled.reader.borrow_mut().end(Err(AgentError::BadFrame(reason)));
+        }
+    }
+
+    fn sends(&self, lane: u32) {
+        if self.budget.is_some() {
+            if let Some(polled) = self.polled(lane) {
+                self.expect(&polled);
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.lanes.borrow_mut().clear();
+        self.attended.borrow_mut().clear();
+        self.prepare.borrow_mut().take();
+        self.awake.borrow_mut().take();
+        self.js.borrow_mut().take();
+        if let Some(end) = self.end.borrow_mut().take() {
+            self.event_loop.when_none_is_open(move || end.may_come());
+        }
+    }
+}
+
 impl Poller {
-    /// A poller for the event loop of `env`, which gives frames to `js`, and notes `turns`; `None` when this runtime
+    /// A poller for the event loop of `env`, which gives frames to `js`, and notes `turns`; `None` when this process
     /// has no libuv.
     ///
     /// # Errors
     /// When Node has no resources left.
-    pub fn new(
-        env: Env,
-        js: FrameCallback,
-        spin: bool,
-        turns: Option<Arc<Turns>>,
-    ) -> Result<Option<Rc<Self>>> {
+    fn new(env: Env, js: FrameCallback, spin: bool, turns: Option<Arc<Turns>>) -> Result<Option<Rc<Self>>> {
         // SAFETY: it is the loop of this thread; `EnvironmentEnd` makes Node wait with its end for our handles.
         let Some(event_loop) = (unsafe { EventLoop::new(env.get_uv_event_loop()?.cast()) }) else {
             return Ok(None);
@@ -110,78 +198,6 @@ impl Poller {
             });
         }
         Ok(Some(poller))
-    }
-
-    /// Whether the loop may wait awake.
-    pub fn spins(&self) -> bool {
-        self.budget.is_some()
-    }
-
-    /// Reads a lane from now on.
-    pub fn read(self: &Rc<Self>, lane: Arc<Lane>) {
-        let id = lane.id.0;
-        let Some(mut reader) = LaneReader::new(lane, self.budget.is_some()) else { return };
-        let weak = Rc::downgrade(self);
-        let poll = self.event_loop.poll(reader.as_fd(), move || {
-            if let Some(this) = weak.upgrade() {
-                this.readable(id);
-            }
-        });
-        let Some(poll) = poll else {
-            reader.end(Err(AgentError::Disconnected));
-            return;
-        };
-        poll.watch();
-        let calls_us = reader.lane().calls_us;
-        let polled = Polled { poll, reader: RefCell::new(reader), calls_us, attended: Cell::new(false) };
-        self.lanes.borrow_mut().insert(id, Rc::new(polled));
-    }
-
-    /// The lane has ended: gives JavaScript what is left in its socket, and tells the other end's last word.
-    pub fn finish(&self, lane: u32) -> Option<Final> {
-        let polled = self.lanes.borrow_mut().remove(&lane)?;
-        while self.pump(&polled, false) == Fill::Some {}
-        let last = polled.reader.borrow().lane().last();
-        last
-    }
-
-    /// There is room again for what the lane brings.
-    pub fn resume(&self, lane: u32) {
-        if let Some(polled) = self.polled(lane) {
-            polled.poll.watch();
-            if polled.reader.borrow().has_next() {
-                self.expect(&polled);
-            }
-        }
-    }
-
-    /// JavaScript has found that the lane brings no frames of calls.
-    pub fn refuse(&self, lane: u32, reason: String) {
-        if let Some(polled) = self.polled(lane) {
-            polled.poll.unwatch();
-            polled.reader.borrow_mut().end(Err(AgentError::BadFrame(reason)));
-        }
-    }
-
-    /// Something is about to be sent on the lane: an answer may come soon.
-    pub fn sends(&self, lane: u32) {
-        if self.budget.is_some() {
-            if let Some(polled) = self.polled(lane) {
-                self.expect(&polled);
-            }
-        }
-    }
-
-    /// Nothing is polled any more, and JavaScript is not called.
-    pub fn close(&self) {
-        self.lanes.borrow_mut().clear();
-        self.attended.borrow_mut().clear();
-        self.prepare.borrow_mut().take();
-        self.awake.borrow_mut().take();
-        self.js.borrow_mut().take();
-        if let Some(end) = self.end.borrow_mut().take() {
-            self.event_loop.when_none_is_open(move || end.may_come());
-        }
     }
 
     fn polled(&self, lane: u32) -> Option<Rc<Polled>> {

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 /// How many characters of a group's name its folder shows, for people who look.
 const SHOWN: usize = 24;
+/// The namespaces that a group never crosses. Only Linux has them.
+const NAMESPACES: &[&str] = if cfg!(target_os = "linux") { &["pid", "net"] } else { &[] };
 
 /// What makes a group the same in all its members and different from every other: the key of its deployment, the
 /// user, and on Linux the pid and network namespaces, which a group never crosses.
@@ -48,13 +50,11 @@ impl GroupKey {
 
 /// What a group never crosses.
 fn surroundings() -> Vec<String> {
-    let mut all = vec![format!("user {}", user_id())];
-    #[cfg(target_os = "linux")]
-    for namespace in ["pid", "net"] {
+    let namespaces = NAMESPACES.iter().map(|namespace| {
         let link = std::fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap_or_default();
-        all.push(link.to_string_lossy().into_owned());
-    }
-    all
+        link.to_string_lossy().into_owned()
+    });
+    std::iter::once(format!("user {}", user_id())).chain(namespaces).collect()
 }
 
 /// The user as the folder's owner and as peers see it.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::inbox::{Inbox, Question};
 use crate::watch::event_loop::{Turns, Watch};
+use crate::watch::processor_time::processor_time;
 
 /// How often to look while it may be silent: half of the time within which a stuck event loop is to be reported.
 const LOOK: Duration = Duration::from_millis(50);
@@ -38,8 +39,8 @@ pub struct Lag {
     pause: Duration,
     /// When JavaScript was last asked for a debugger, and how many turns had been noted.
     asked: Option<(Instant, u64)>,
-    /// The processor time that the process had used at the last look.
-    used: Duration,
+    /// The processor time that the process had used at the last look, where that is known.
+    used: Option<Duration>,
     /// For how long the event loop had slept.
     slept: Duration,
 }
@@ -83,7 +84,7 @@ impl Lag {
             last_look: now,
             pause: LOOK,
             asked: None,
-            used: zero,
+            used: None,
             slept: zero,
         }
     }
@@ -148,20 +149,11 @@ impl Lag {
         }
     }
 
-    /// Whether the process has used processor time since the last look.
-    ///
-    /// # Platform-specific behaviour
-    /// Windows: not known; it is taken to have.
+    /// Whether the process has used processor time since the last look. Where that is not known it is taken to have.
     fn has_worked(&mut self) -> bool {
-        #[cfg(unix)]
-        {
-            use rustix::time::{clock_gettime, ClockId};
-            let before = self.used;
-            self.used = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
-            self.used.saturating_sub(before) >= NOTHING
-        }
-        #[cfg(not(unix))]
-        true
+        let used = processor_time();
+        let before = std::mem::replace(&mut self.used, used);
+        before.zip(used).is_none_or(|(before, used)| used.saturating_sub(before) >= NOTHING)
     }
 
     /// When to look next.

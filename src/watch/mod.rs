@@ -8,6 +8,7 @@
 
 pub mod event_loop;
 pub mod lag;
+mod processor_time;
 pub mod silence;
 
 use std::sync::OnceLock;

@@ -11,6 +11,7 @@ import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../i
 import { isInspected, loadBinding, type NativeAgent } from '../native';
 import { WaitedCall } from '../own-call';
 import type { Decision } from '../role/decision';
+import { runtime } from '../runtime';
 import { VERSION } from '../state';
 import { nativeAdmin } from './admin';
 import { Answers } from './answers';
@@ -130,6 +131,7 @@ export class LocalEngine implements Engine {
         forgetDead: config.health.forgetDead,
         killFrozen: config.primary.onFrozen === 'kill',
         metricsGrace: 2 * config.metrics.pushInterval,
+        libuv: runtime.hasLibuv,
         pollLanes: process.env.MIDWAY_PROCESS_AGENT_LANE !== 'thread',
         spin: config.spin && process.env.MIDWAY_PROCESS_AGENT_SPIN !== '0',
         admin: nativeAdmin(config, host.healthBounds?.()),

@@ -2,6 +2,7 @@
 import { type CallOutcome, ProcessAgentError } from '../errors';
 import type { Member, Role } from '../interface';
 import { readable } from '../prefix';
+import { runtime } from '../runtime';
 
 export function roleReason(role: Role | undefined, epoch: number, primary: Member | undefined): string {
   switch (role) {
@@ -19,9 +20,9 @@ export function roleReason(role: Role | undefined, epoch: number, primary: Membe
 /** How calls travel. */
 export function laneReason({ pollsLanes, spins }: { pollsLanes: boolean; spins: boolean }): string {
   if (!pollsLanes) {
-    return process.env.MIDWAY_PROCESS_AGENT_LANE === 'thread'
-      ? 'A thread reads the calls of other processes, because MIDWAY_PROCESS_AGENT_LANE says so.'
-      : 'A thread reads the calls of other processes: this platform does not let the event loop do it.';
+    const why = process.env.MIDWAY_PROCESS_AGENT_LANE === 'thread' ? ', because MIDWAY_PROCESS_AGENT_LANE says so' : '';
+    const what = runtime.hasLibuv ? 'this platform' : runtime.name;
+    return `A thread reads the calls of other processes${why || `: ${what} does not let the event loop do it`}.`;
   }
   return spins
     ? 'The event loop reads the calls of other processes, and may wait awake for an answer.'

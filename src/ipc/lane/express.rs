@@ -170,7 +170,7 @@ impl LaneReader {
         }
         self.express.awaiting -= 1;
         let mut bytes = [0; 16 * 1024];
-        Some(memory::receive_with(&self.lane.direct, &mut bytes).map(|(count, file)| {
+        Some(memory::receive_with(&self.direct, &mut bytes).map(|(count, file)| {
             self.frames.space().extend_from_slice(&bytes[..count]);
             self.express.file = file.or(self.express.file.take());
             count
@@ -267,7 +267,8 @@ impl Lane {
             return None;
         }
         let (memory, file) = Memory::create().ok()?;
-        memory::send_with(&self.direct, &self.word(), &file).then(|| self.share(&mut state, memory))
+        let handed_over = memory::send_with(self.direct.as_ref()?, &self.word(), &file);
+        handed_over.then(|| self.share(&mut state, memory))
     }
 
     /// The primary has handed over memory, which was asked for.

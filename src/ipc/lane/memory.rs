@@ -15,7 +15,7 @@ use rustix::net::{
 
 use super::atomics::AtomicU64;
 use super::ring::{Positions, Ring};
-use crate::ipc::connection::SEND;
+use crate::ipc::direct::SEND;
 
 /// Words of each ring: 16 KiB, so that what both ends work on stays in a processor's cache.
 const WORDS: usize = 2048;

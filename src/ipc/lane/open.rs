@@ -7,10 +7,12 @@ use std::time::Duration;
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::AsyncWriteExt;
 
-use super::{Lane, LaneContext, Phase, ReadBy};
+use super::{Lane, LaneContext, Phase};
 use crate::error::{AgentError, Result};
 use crate::inbox::{Inbox, Notice};
 use crate::ipc::connection::next_frame;
+#[cfg(unix)]
+use crate::ipc::direct::Direct;
 use crate::ipc::frame::{Frame, FrameReader, Kind};
 use crate::ipc::message::Final;
 use crate::role::{Epoch, MemberId};
@@ -49,7 +51,7 @@ enum Wire {
     Whole(Stream, FrameReader),
     /// The lane's own descriptor, to write what the event loop could not write at once: the event loop reads.
     #[cfg(unix)]
-    Outward,
+    Outward(Arc<Direct>),
 }
 
 /// Makes a lane of a connection whose handshake is over, and tells JavaScript of it.
@@ -64,14 +66,14 @@ pub fn open(
 ) -> Result<OpenLane> {
     let lane = Arc::new(Lane::new(epoch, peer, &stream, context)?);
     reader.set_limit(context.max_payload.saturating_add(BATCH_ROOM));
-    let wire = match context.read_by {
-        ReadBy::Thread => Wire::Whole(stream, reader),
+    let wire = match (context.read_by, &lane.direct) {
         #[cfg(unix)]
-        ReadBy::EventLoop => {
+        (super::ReadBy::EventLoop, Some(direct)) => {
             lane.state().unread = Some(reader);
             // The stream itself ends here: a thread that polls what another one reads is woken for nothing.
-            Wire::Outward
+            Wire::Outward(Arc::clone(direct))
         }
+        _ => Wire::Whole(stream, reader),
     };
     context.lanes.lock().insert(lane.id.0, Arc::clone(&lane));
     context.inbox.tell(Notice::LaneOpen {
@@ -96,11 +98,18 @@ impl OpenLane {
         let _closing = Closing { lane: Arc::clone(&lane), context: context.clone() };
         match wire {
             Wire::Whole(stream, mut reader) => {
-                let read = read(&stream, &mut reader, &lane, &context.inbox);
-                both(&lane, read, write(&lane, Some(&stream))).await
+                let read = async {
+                    tokio::select! {
+                        outcome = read(&stream, &mut reader, &lane, &context.inbox) => outcome,
+                        refused = lane.read_to_end() => refused,
+                    }
+                };
+                both(&lane, read, write(&lane, Out::Stream(&stream))).await
             }
             #[cfg(unix)]
-            Wire::Outward => both(&lane, lane.read_to_end(), write(&lane, None)).await,
+            Wire::Outward(direct) => {
+                both(&lane, lane.read_to_end(), write(&lane, Out::Direct(&direct))).await
+            }
         }
     }
 }
@@ -189,18 +198,26 @@ async fn read(stream: &Stream, reader: &mut FrameReader, lane: &Arc<Lane>, inbox
     Ok(())
 }
 
-async fn write_chunk(lane: &Lane, stream: Option<&Stream>, chunk: &[u8]) -> std::io::Result<()> {
-    match stream {
-        Some(mut stream) => stream.write_all(chunk).await,
-        #[cfg(unix)]
-        None => lane.write(chunk).await,
-        #[cfg(not(unix))]
-        None => unreachable!("lane {:?} has a stream", lane.id),
+/// Where the agent's thread writes.
+#[derive(Clone, Copy)]
+enum Out<'a> {
+    Stream(&'a Stream),
+    #[cfg(unix)]
+    Direct(&'a Direct),
+}
+
+impl Out<'_> {
+    async fn write(self, chunk: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Stream(mut stream) => stream.write_all(chunk).await,
+            #[cfg(unix)]
+            Self::Direct(direct) => direct.write(chunk).await,
+        }
     }
 }
 
-/// Writes what could not be written at once, until the last word is out: to the stream, or to the lane's own descriptor.
-async fn write(lane: &Lane, stream: Option<&Stream>) -> Result<()> {
+/// Writes what could not be written at once, until the last word is out.
+async fn write(lane: &Lane, out: Out<'_>) -> Result<()> {
     loop {
         let (chunk, phase) = {
             let mut state = lane.state();
@@ -211,10 +228,10 @@ async fn write(lane: &Lane, stream: Option<&Stream>) -> Result<()> {
         match (chunk, phase) {
             (Some(chunk), _) => {
                 if phase == Phase::Finishing {
-                    let written = tokio::time::timeout(FLUSH, write_chunk(lane, stream, &chunk)).await;
+                    let written = tokio::time::timeout(FLUSH, out.write(&chunk)).await;
                     written.map_err(|_| AgentError::Disconnected)??;
                 } else {
-                    write_chunk(lane, stream, &chunk).await?;
+                    out.write(&chunk).await?;
                 }
                 lane.chunk_written(chunk.len());
             }

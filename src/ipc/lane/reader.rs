@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use bytes::BufMut;
 use rustix::net::RecvFlags;
-use tokio::io::AsyncWriteExt;
 
 use super::express::Express;
 use super::Lane;
 use crate::error::{AgentError, Result};
+use crate::ipc::direct::Direct;
 use crate::ipc::frame::{Frame, FrameReader, Kind};
 
 /// What came of a look into the socket.
@@ -31,6 +31,7 @@ pub enum Fill {
 #[derive(Debug)]
 pub struct LaneReader {
     pub(super) lane: Arc<Lane>,
+    pub(super) direct: Arc<Direct>,
     pub(super) frames: FrameReader,
     ended: bool,
     pub(super) express: Express,
@@ -41,9 +42,10 @@ impl LaneReader {
     /// memory with the other end, which pays only then.
     #[must_use]
     pub fn new(lane: Arc<Lane>, waits_awake: bool) -> Option<Self> {
+        let direct = Arc::clone(lane.direct.as_ref()?);
         let frames = lane.state().unread.take()?;
         let express = Express::new(&lane, waits_awake);
-        Some(Self { lane, frames, ended: false, express })
+        Some(Self { lane, direct, frames, ended: false, express })
     }
 
     /// The lane.
@@ -70,8 +72,7 @@ impl LaneReader {
             return count;
         }
         let space = self.frames.space();
-        let (read, _) =
-            rustix::net::recv(&self.lane.direct, space.spare_capacity_mut(), RecvFlags::DONTWAIT)?;
+        let (read, _) = rustix::net::recv(&self.direct, space.spare_capacity_mut(), RecvFlags::DONTWAIT)?;
         let count = read.0.len();
         // SAFETY: the operating system has just written so many bytes at the beginning of the spare capacity.
         #[expect(unsafe_code, reason = "the buffer would have to be zeroed first, at each read")]
@@ -124,47 +125,13 @@ impl LaneReader {
     /// Nothing more arrives. What has arrived is still to be given out.
     fn stop(&mut self, how: Result<()>) -> Fill {
         self.ended = true;
-        let mut state = self.lane.state();
-        state.end.get_or_insert(how);
-        drop(state);
-        self.lane.ended.notify_one();
+        self.lane.end(how);
         Fill::End
     }
 }
 
 impl AsFd for LaneReader {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lane.direct.as_fd()
-    }
-}
-
-impl Lane {
-    /// Waits until the event loop has read it to its end.
-    pub(super) async fn read_to_end(&self) -> Result<()> {
-        loop {
-            if let Some(end) = self.state().end.take() {
-                return end;
-            }
-            self.ended.notified().await;
-        }
-    }
-
-    /// Whether the other end has gone: then all that it is ever going to send is in the socket.
-    #[must_use]
-    pub fn is_hung_up(&self) -> bool {
-        use rustix::event::{poll, PollFd, PollFlags, Timespec};
-        #[cfg(target_os = "linux")]
-        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
-        #[cfg(not(target_os = "linux"))]
-        let gone = PollFlags::HUP | PollFlags::ERR;
-        let mut fds = [PollFd::new(&self.direct, gone)];
-        let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-        fds[0].revents().intersects(gone)
-    }
-
-    /// Writes all of it. The socket is watched only meanwhile: it would tell of every read of the other end's.
-    pub(super) async fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
-        let socket = std::os::unix::net::UnixStream::from(self.direct.try_clone()?);
-        tokio::net::UnixStream::from_std(socket)?.write_all(bytes).await
+        self.direct.as_fd()
     }
 }

@@ -17,9 +17,10 @@ impl Lane {
         if payload < LARGE || std::mem::replace(&mut state.has_room, true) {
             return;
         }
-        // Some systems refuse what is over their limit: it goes as before then.
-        #[cfg(unix)]
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.direct, ROOM);
+        if let Some(direct) = &self.direct {
+            // Where the system refuses it, it goes as before.
+            direct.make_room(ROOM);
+        }
     }
 }
 
@@ -55,7 +56,7 @@ mod tests {
         let lane = Lane::new(Epoch(1), peer, &stream, &context).unwrap();
         assert_eq!(lane.send(Kind::Replies, Codec::Bytes, &vec![0; payload], true), Sent::Frame(1));
         let unwritten = lane.state().unwritten;
-        (unwritten, rustix::net::sockopt::socket_send_buffer_size(&lane.direct).unwrap())
+        (unwritten, rustix::net::sockopt::socket_send_buffer_size(lane.direct.as_ref().unwrap()).unwrap())
     }
 
     #[tokio::test]

@@ -1,0 +1,24 @@
+/** Which JavaScript runtime this process is, by what it says of itself. */
+
+export interface Runtime {
+  /** As people write it. */
+  name: string;
+  version: string;
+  /** It is Node, or has Node's event loop inside, as Electron has. Others export functions of libuv's names that end the process when called. */
+  hasLibuv: boolean;
+}
+
+export function runtimeOf({ versions, release }: Pick<NodeJS.Process, 'versions' | 'release'>): Runtime {
+  for (const [name, version] of [
+    ['Bun', versions.bun],
+    ['Deno', versions.deno],
+  ]) {
+    if (name && version) {
+      return { name, version, hasLibuv: false };
+    }
+  }
+  const isNode = release?.name === 'node' && versions.uv !== undefined;
+  return { name: isNode ? 'Node' : (release?.name ?? 'This runtime'), version: versions.node, hasLibuv: isNode };
+}
+
+export const runtime: Runtime = runtimeOf(process);
