@@ -155,6 +155,40 @@ export function groupOfStartingApplication(): string | undefined {
   }
 }
 
+/** A logger of @midwayjs/logger, which writes to transports. */
+interface TransportLogger {
+  get(name: string): { options?: object } | undefined;
+  add(name: string, options: object): void;
+}
+
+/** Midway's own loggers: the application's, and the framework's. */
+const MIDWAYS_LOGGERS = ['appLogger', 'coreLogger'];
+
+/**
+ * Gives the agent's log the console of Midway's own logs, if one of them has it and nothing was said of the agent's. What
+ * `midwayLogger.default` says holds for all loggers already; this is for an application that configures them one by one.
+ */
+function showOnConsole(container: ApplicationContext, logger: EngineLogger): void {
+  const own = transportsOf(logger);
+  if (!own || own.get('console')) {
+    return;
+  }
+  const said = container
+    .get(MidwayConfigService)
+    .getConfiguration('midwayLogger.clients.processAgentLogger.transports');
+  const loggers = container.get(MidwayLoggerService);
+  const shown = MIDWAYS_LOGGERS.map(name => transportsOf(loggers.getLogger(name))?.get('console')).find(each => each);
+  if (shown && said?.console === undefined) {
+    own.add('console', { ...shown.options });
+  }
+}
+
+/** `undefined` of a logger that another factory has made. */
+function transportsOf(logger: unknown): TransportLogger | undefined {
+  const { get, add } = (logger ?? {}) as Partial<TransportLogger>;
+  return typeof get === 'function' && typeof add === 'function' ? (logger as TransportLogger) : undefined;
+}
+
 /** Looked up at the first line: the log file is made when there is something to write. */
 export function loggerOf(container: ApplicationContext): EngineLogger {
   let logger: EngineLogger | undefined;
@@ -162,6 +196,7 @@ export function loggerOf(container: ApplicationContext): EngineLogger {
     if (!logger) {
       const loggers = container.get(MidwayLoggerService);
       logger = (loggers.getLogger('processAgentLogger') ?? loggers.getLogger('coreLogger') ?? console) as EngineLogger;
+      showOnConsole(container, logger);
     }
     return logger;
   };

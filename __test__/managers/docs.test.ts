@@ -67,7 +67,7 @@ test('the code of docs/metrics.md and docs/health.md compiles as one application
   });
   expect((await scrape(application)).contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
 
-  expect(await get(port, '/health')).toMatchObject({ status: true });
+  expect(await get(port, '/health')).toEqual({ status: true });
   const { members } = await get<GroupHealth>(port, '/health/group');
   expect(members.map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
   // As the policy has it, only a primary that does not run is worth an alarm.

@@ -76,21 +76,44 @@ test("README's application compiles and does what README says", async () => {
   await until(() => led().length === 2, { what: 'what the next primary does' });
 });
 
-test('in production the log is where README says, and on the console when it is configured as README shows', async () => {
+/** In `SHOWN`: nothing, what README shows, Midway's own loggers on the console, and those without the agent's. */
+const LOGS = `
+import log from './config.default';
+
+const shown = { transports: { console: {} } };
+const midways = { appLogger: shown, coreLogger: shown };
+
+export default {
+  '': {},
+  readme: log,
+  all: { midwayLogger: { default: shown } },
+  app: { midwayLogger: { clients: { appLogger: shown } } },
+  core: { midwayLogger: { clients: { coreLogger: shown } } },
+  hidden: { midwayLogger: { clients: { ...midways, processAgentLogger: { transports: { console: false } } } } },
+}[process.env.SHOWN as string] as object;
+`;
+
+test("in production the log is where README says, and on the console where README's configuration or Midway's own logs are", async () => {
   const [port] = await freePorts(1);
   const files = filesWithPort(port);
   const configuration = files.get('src/configuration.ts') as string;
   files.set(
     'src/configuration.ts',
-    `import log from './config/config.default';\n${configuration.replace(
-      'importConfigs: [',
-      'importConfigs: [{ default: process.env.SHOWN ? log : {} }, ',
-    )}`,
+    `import log from './config/logs';\n${configuration.replace('importConfigs: [', 'importConfigs: [{ default: log }, ')}`,
   );
+  files.set('src/config/logs.ts', LOGS);
   files.set('src/service/plain.ts', PLAIN);
   expect(await app.compile(files)).toBe('');
 
-  for (const shown of ['', 'yes']) {
+  for (const [shown, ...onConsole] of [
+    ['', false, false],
+    ['readme', true, true],
+    ['all', true, true],
+    ['app', true, true],
+    // Midway's own there: in production from warnings on.
+    ['core', false, true],
+    ['hidden', false, false],
+  ] as const) {
     const home = temporaryFolder('home');
     const group = `readme-${process.pid}-${Date.now()}`;
     const env = { NODE_ENV: 'production', HOME: home, SHOWN: shown, MIDWAY_PROCESS_AGENT_GROUP: group };
@@ -102,6 +125,6 @@ test('in production the log is where README says, and on the console when it is 
     const logged = readFileSync(join(home, 'logs', 'project-v4', 'midway-process-agent.log'), 'utf8');
     const lines = [`pid ${running.pid} is primary of`, 'PlainService.count: declared with @RunInPrimary()'];
     expect(lines.map(line => logged.includes(line))).toEqual([true, true]);
-    expect(lines.map(line => running.output.includes(line))).toEqual([shown !== '', shown !== '']);
+    expect([shown, ...lines.map(line => running.output.includes(line))]).toEqual([shown, ...onConsole]);
   }
-});
+}, 60_000);

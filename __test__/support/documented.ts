@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { runToEnd } from './processes';
-import { projectFolder } from './project';
+import { type ProjectName, projectFolder } from './project';
 
 const root = join(__dirname, '..', '..');
 
@@ -52,10 +52,11 @@ export function sourcesOf(folder: string): Map<string, string> {
 }
 
 export class DocumentedApp {
-  private readonly project = projectFolder('v4');
+  private readonly project: string;
   readonly folder: string;
 
-  constructor(name: string) {
+  constructor(name: string, version: ProjectName = 'v4') {
+    this.project = projectFolder(version);
     this.folder = join(this.project, name);
   }
 

@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, MidwayHealthService, Query } from '@midwayjs/core';
+import { Controller, Get, Inject, Query } from '@midwayjs/core';
 import type { Context } from '@midwayjs/koa';
 import { ProcessHealthService } from '@midwayjs/process-agent';
 
@@ -7,9 +7,6 @@ import { ProcessHealthService } from '@midwayjs/process-agent';
 export class HealthController {
   @Inject()
   ctx: Context;
-
-  @Inject()
-  midway: MidwayHealthService;
 
   @Inject()
   group: ProcessHealthService;
@@ -23,7 +20,7 @@ export class HealthController {
   /** For readiness: fails when any process of the group is dead, stuck, frozen or failing. */
   @Get('/health')
   async health() {
-    const { status, reason } = await this.midway.getStatus();
+    const { status, reason } = await this.group.getStatus();
     this.ctx.status = status ? 200 : 503;
     return { answeredBy: process.pid, status, reason };
   }
