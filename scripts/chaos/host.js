@@ -127,12 +127,17 @@ class Starvation {
 
   constructor(name) {
     for (const { own, mount, below, limits } of CGROUPS) {
-      const home = path.join(mount, ownGroup(own) ?? '');
-      const group = path.join(home, below, name);
+      const ownPath = ownGroup(own) ?? '/';
+      const home = path.join(mount, ownPath);
+      // Never above the mount.
+      const group = path.join(mount, path.join('/', ownPath, below), name);
       try {
+        // Where this is no file, it is no cgroup.
+        fs.accessSync(path.join(home, 'cgroup.procs'), fs.constants.W_OK);
         fs.mkdirSync(group);
         for (const [file, value] of Object.entries(limits)) {
-          fs.writeFileSync(path.join(group, file), String(value));
+          // The kernel has made it, if it has that controller.
+          fs.writeFileSync(path.join(group, file), String(value), { flag: 'r+' });
         }
         [this.#group, this.#home] = [group, home];
         break;
