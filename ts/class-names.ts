@@ -2,21 +2,30 @@
  * The names of the container's classes between processes, for `inAll()`, and what of them may be called from outside:
  * the methods that stand on the class and its ancestors. What arrives is not trusted to name one.
  */
+
+import { hasMark, withoutMark } from './build-mark';
 import type { AnyClass } from './decorator/registry';
 import { ProcessAgentError } from './errors';
-import { type Names, namesOfClass } from './identity';
+import { type Names, namesOfClass, unknownMethod } from './identity';
+import { MadeNames } from './made-names';
 import { type ApplicationContext, type BoundClass, baseDirOf, countDefinitions, listClasses } from './midway';
-import { PREFIX, readable } from './prefix';
+import { PREFIX } from './prefix';
 
 type Entry = Names & { bound: BoundClass };
 
 export class ClassNames {
   readonly #container: ApplicationContext;
+  #made: MadeNames | undefined;
   #counted = -1;
   #entries: Entry[] = [];
 
   constructor(container: ApplicationContext) {
     this.#container = container;
+  }
+
+  /** Which names a minifier made, as they are when the application starts. */
+  read(made: MadeNames): void {
+    this.#made = made;
   }
 
   /** The name of a class's method. Throws `ERR_AGENT_UNKNOWN_METHOD` if the container does not know the class. */
@@ -45,12 +54,9 @@ export class ClassNames {
     const [className, key] = [name.slice(PREFIX.inAll.length, dot), name.slice(dot + 1)];
     const found = this.#find(className) ?? (this.#rebuild() ? this.#find(className) : undefined);
     if (dot < 0 || !found || !callableMethods(found.bound.cls).has(key)) {
-      throw new ProcessAgentError(
-        'ERR_AGENT_UNKNOWN_METHOD',
-        `Pid ${process.pid} knows no method '${readable(name)}'. ` +
-          'It may run another version of the application, or may not have loaded the class.',
-        { outcome: 'not-sent' },
-      );
+      const isOtherBuild =
+        !found && (hasMark(name) || this.#entries.some(each => withoutMark(each.bare) === className));
+      throw unknownMethod(name, isOtherBuild ? "@Provide('id') on the class" : undefined);
     }
     return { bound: found.bound, key };
   }
@@ -81,11 +87,13 @@ export class ClassNames {
     this.#counted = countDefinitions(this.#container);
     const baseDir = baseDirOf(this.#container);
     const seen = new Set<AnyClass>();
+    const classes = listClasses(this.#container);
+    this.#made ??= new MadeNames(classes);
     this.#entries = [];
-    for (const bound of listClasses(this.#container)) {
+    for (const bound of classes) {
       if (!seen.has(bound.cls)) {
         seen.add(bound.cls);
-        this.#entries.push({ bound, ...namesOfClass(bound, baseDir) });
+        this.#entries.push({ bound, ...namesOfClass(bound, baseDir, this.#made, 'classes') });
       }
     }
     return true;

@@ -1,11 +1,14 @@
 /**
  * The names of decorated methods between processes. Container identifiers are random per process, so a name is made
  * of what is the same in every process that runs this application: the `@Provide` id or namespace and class name, and
- * where these repeat, the source path relative to the application.
+ * where these repeat, the source path relative to the application. A class name that a minifier made has the mark of its
+ * build behind it (made-names.ts).
  */
 import { relative, sep } from 'node:path';
+import { hasMark, withoutMark } from './build-mark';
 import { type AnyClass, type DecoratedMethod, methodsOf } from './decorator/registry';
 import { ProcessAgentError } from './errors';
+import { MadeNames, type Scope } from './made-names';
 import { type ApplicationContext, type BoundClass, baseDirOf, countDefinitions, listClasses } from './midway';
 import { PREFIX, RESERVED, readable } from './prefix';
 
@@ -27,6 +30,7 @@ type Entry = CallTarget & Names;
 
 export class WireNames {
   readonly #container: ApplicationContext;
+  readonly #made: MadeNames;
   #counted = -1;
   #entries: Entry[] = [];
   #byClass = new Map<AnyClass, Map<DecoratedMethod, string>>();
@@ -36,8 +40,9 @@ export class WireNames {
   #byBareName = new Map<string, Entry[]>();
 
   /** Throws `ERR_AGENT_AMBIGUOUS` when two classes can't be told apart. */
-  constructor(container: ApplicationContext) {
+  constructor(container: ApplicationContext, made = new MadeNames(listClasses(container))) {
     this.#container = container;
+    this.#made = made;
     this.#build();
     for (const [name, [first, second]] of this.#byName) {
       if (second) {
@@ -53,6 +58,12 @@ export class WireNames {
   /** Every decorated method of the application, each once. */
   methods(): DecoratedMethod[] {
     return [...new Set(this.#entries.map(each => each.method))];
+  }
+
+  /** Those whose names a minifier made, as `class.method`. */
+  madeByMinifier(): string[] {
+    const names = [...this.#byName.keys()].filter(hasMark);
+    return [...new Set(names.map(name => readable(name).replace(/\^\d+$/, '')))];
   }
 
   /** Those that the container calls by itself. */
@@ -87,11 +98,10 @@ export class WireNames {
   resolve(name: string): CallTarget {
     const found = this.#find(name) ?? (this.#rebuild() ? this.#find(name) : undefined);
     if (!found) {
-      throw new ProcessAgentError(
-        'ERR_AGENT_UNKNOWN_METHOD',
-        `Pid ${process.pid} knows no method '${readable(name)}'. ` +
-          'It may run another version of the application, or may not have loaded the class.',
-        { outcome: 'not-sent' },
+      const isOtherBuild = hasMark(name) || this.#entries.some(each => withoutMark(each.bare) === name);
+      throw unknownMethod(
+        name,
+        isOtherBuild ? "@RunInPrimary({ name }) on the method, or @Provide('id') on the class" : undefined,
       );
     }
     return found;
@@ -131,7 +141,7 @@ export class WireNames {
     for (const bound of listClasses(this.#container)) {
       if (!seen.has(bound.cls)) {
         seen.add(bound.cls);
-        this.#entries.push(...entriesOf(bound, baseDir));
+        this.#entries.push(...entriesOf(bound, baseDir, this.#made));
       }
     }
     this.#byBareName = groupBy(this.#entries, each => each.bare);
@@ -145,9 +155,9 @@ export class WireNames {
   }
 }
 
-function entriesOf(bound: BoundClass, baseDir: string): Entry[] {
+function entriesOf(bound: BoundClass, baseDir: string, made: MadeNames): Entry[] {
   const entries: Entry[] = [];
-  const cls = namesOfClass(bound, baseDir);
+  const cls = namesOfClass(bound, baseDir, made, 'methods');
   for (const [key, [method, ...overridden]] of methodsOf(bound.cls)) {
     const given = method.options.name;
     const bare = given ?? `${cls.bare}.${key}`;
@@ -166,10 +176,32 @@ function entriesOf(bound: BoundClass, baseDir: string): Entry[] {
   return entries;
 }
 
+/**
+ * The error for a name that means nothing here. `remedy`: the name is one that a minifier made, in another build; what gives
+ * the method one that stays.
+ */
+export function unknownMethod(name: string, remedy: string | undefined): ProcessAgentError {
+  const what = `Pid ${process.pid} knows no method '${readable(name)}'`;
+  return new ProcessAgentError(
+    'ERR_AGENT_UNKNOWN_METHOD',
+    remedy
+      ? `${what} of the caller's build: a minifier made this class name, which may mean another class in the build that runs ` +
+          `here. To call it between builds, give it a name that stays: ${remedy}.`
+      : `${what}. It may run another version of the application, or may not have loaded the class.`,
+    { outcome: 'not-sent' },
+  );
+}
+
 /** The names of a class, and what they are made of. */
-export function namesOfClass(bound: BoundClass, baseDir: string): Names & { name: string; path: string | undefined } {
+export function namesOfClass(
+  bound: BoundClass,
+  baseDir: string,
+  made: MadeNames,
+  scope: Scope,
+): Names & { name: string; path: string | undefined } {
   // A class or namespace may be called as what is no class is: the class of '#private = class {}', for one.
-  const name = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`.replace(RESERVED, '_$&');
+  const given = `${bound.namespace ? `${bound.namespace}:` : ''}${bound.cls.name}`.replace(RESERVED, '_$&');
+  const name = given + made.suffixOf(bound, scope);
   const path = bound.srcPath && sourcePath(baseDir, bound.srcPath);
   const bare = bound.provideId === undefined || RESERVED.test(bound.provideId) ? name : bound.provideId;
   return { name, path, bare, qualified: path ? `${bare}@${path}` : bare };

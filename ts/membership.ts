@@ -387,6 +387,7 @@ export class Membership implements EngineHost {
     if (this.decision?.warning) {
       this.logger.warn('[process-agent] %s', this.decision.warning);
     }
+    this.#warnOfMadeNames();
     const plain = this.targets.names.methods().filter(returnsPlainValue);
     if (plain.length > 0) {
       this.logger.warn(
@@ -396,6 +397,26 @@ export class Membership implements EngineHost {
       );
     }
   }
+
+  /** Where nothing is ever sent, names mean nothing. */
+  #warnOfMadeNames(): void {
+    const made = this.isAlone ? [] : this.targets.names.madeByMinifier();
+    if (made.length > 0) {
+      this.logger.warn(
+        '[process-agent] %s: a minifier made these class names, and in the next build they may mean other classes. While ' +
+          'two builds run side by side, calls of these methods from one to the other fail (ERR_AGENT_UNKNOWN_METHOD, ' +
+          "not-sent). Give them names that stay: @RunInPrimary({ name }) on the method, @Provide('id') on the class, or " +
+          'have the minifier keep class names (esbuild: keepNames; terser and webpack: keep_classnames).',
+        someOf(made),
+      );
+    }
+  }
+}
+
+/** At most 20 names, as one text. */
+function someOf(names: readonly string[]): string {
+  const left = names.length - 20;
+  return names.slice(0, 20).join(', ') + (left > 0 ? ` and ${left} more` : '');
 }
 
 function announceChange(): void {

@@ -35,8 +35,26 @@ export interface BoundClass {
   /** The file that it was found in, if it was found by scanning. */
   srcPath: string | undefined;
   singleton: boolean;
+  /** What the container puts into its properties. */
+  injected: readonly Injected[];
   /** Methods that the container calls when it makes an object, or ends one: `@Init()` and `@Destroy()`. */
   lifecycle: readonly (string | undefined)[];
+}
+
+/** One property that the container fills. */
+export interface Injected {
+  property: string;
+  /** An id that somebody gave, the container's own identifier of a class, or a class. */
+  identifier: unknown;
+  /** The identifier is the container's own: random per process. */
+  isClass: boolean;
+}
+
+/** Version 3 has the identifier as `name`. */
+interface Reference {
+  id?: unknown;
+  name?: unknown;
+  injectMode?: string;
 }
 
 interface Definition {
@@ -46,6 +64,7 @@ interface Definition {
   srcPath: string | null | undefined;
   initMethod?: string;
   destroyMethod?: string;
+  properties?: ReadonlyMap<string, Reference>;
   isSingletonScope(): boolean;
 }
 
@@ -82,10 +101,19 @@ export function listClasses(container: ApplicationContext): BoundClass[] {
       namespace: definition.namespace === MAIN_NAMESPACE ? '' : (definition.namespace ?? ''),
       srcPath: definition.srcPath ?? undefined,
       singleton: definition.isSingletonScope(),
+      injected: injectedInto(definition),
       lifecycle: [definition.initMethod, definition.destroyMethod],
     });
   }
   return classes;
+}
+
+function injectedInto({ properties }: Definition): Injected[] {
+  return [...(properties ?? [])].map(([property, { id, name, injectMode }]) => ({
+    property,
+    identifier: id ?? name,
+    isClass: injectMode === 'Class',
+  }));
 }
 
 /** Whether a component of that namespace is imported. */

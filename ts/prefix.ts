@@ -1,3 +1,5 @@
+import { withoutMark } from './build-mark';
+
 /**
  * What the names of other things than `@RunInPrimary()` methods begin with between processes, so that none is ever taken
  * for another: handlers, `@RunInAll()` methods, methods of classes for `inAll()`, and what this package asks for itself.
@@ -8,5 +10,6 @@ export const RESERVED = /^[#*&!]/;
 
 /** A name between processes as its user knows it, for messages. */
 export function readable(name: string): string {
-  return name.replace(RESERVED, '');
+  const isGiven = name.startsWith(PREFIX.handler) || name.startsWith(PREFIX.own);
+  return (isGiven ? name : withoutMark(name)).replace(RESERVED, '');
 }

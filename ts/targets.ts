@@ -5,7 +5,8 @@ import type { DecoratedMethod } from './decorator/registry';
 import { ProcessAgentError } from './errors';
 import { Handlers } from './handlers';
 import { WireNames } from './identity';
-import { type ApplicationContext, type BoundClass, instanceOf } from './midway';
+import { MadeNames } from './made-names';
+import { type ApplicationContext, type BoundClass, instanceOf, listClasses } from './midway';
 import { PREFIX, readable } from './prefix';
 
 export class Targets {
@@ -29,7 +30,9 @@ export class Targets {
 
   /** Throws `ERR_AGENT_AMBIGUOUS` when two classes can't be told apart. */
   read(): void {
-    this.#names = new WireNames(this.#container);
+    const made = new MadeNames(listClasses(this.#container));
+    this.#names = new WireNames(this.#container, made);
+    this.classes.read(made);
   }
 
   run(name: string, args: unknown[]): unknown {

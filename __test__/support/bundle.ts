@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { transformSync } from '@swc/core';
+import { buildSync } from 'esbuild';
 
 /**
  * A program in one file, as webpack and ncc make it of `entry`: each module is a function, packages stay outside, and
@@ -49,4 +50,19 @@ function compile(file: string, numberOf: (file: string) => number): string {
     /require\("(\.[^"]+)"\)/g,
     (_, relative) => `load(${numberOf(path.join(path.dirname(file), `${relative}.ts`))})`,
   );
+}
+
+/** The same as esbuild makes it of `entry` when it minifies: classes have names of one letter. */
+export function minifiedBundle(entry: string): string {
+  const { outputFiles } = buildSync({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    platform: 'node',
+    target: 'node18',
+    packages: 'external',
+    tsconfigRaw: { compilerOptions: { experimentalDecorators: true, useDefineForClassFields: false } },
+  });
+  return outputFiles[0].text;
 }

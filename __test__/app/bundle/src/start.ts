@@ -7,7 +7,10 @@ import * as processAgent from '@midwayjs/process-agent';
 const defaults = {
   keys: 'not-secret',
   koa: {},
-  midwayLogger: { default: { transports: { file: false, error: false } } },
+  midwayLogger: {
+    default: { transports: { file: false, error: false } },
+    clients: { processAgentLogger: { transports: { console: {} } } },
+  },
 };
 
 @Configuration({ imports: [koa, processAgent], importConfigs: [{ default: defaults }] })

@@ -1,0 +1,6 @@
+import { start } from '../../bundle/src/start';
+import { OrderService } from './order';
+import { StockService } from './stock';
+import { UserService } from './user';
+
+start({ Order: OrderService, User: UserService, Stock: StockService } as never);
