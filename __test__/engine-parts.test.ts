@@ -406,7 +406,7 @@ describe('what failures say', () => {
     for (const message of messages) {
       expect(message.startsWith(`${readable}: `)).toBe(true);
     }
-    expect(messages[2]).toBe(`${readable}: aborted by its caller's signal.`);
+    expect(messages[2]).toBe(`${readable}: aborted by its caller's signal; it was not sent.`);
     expect(messages[3]).toBe(messages[2]);
     expect(messages[4]).toBe(`${readable}: args[0].f.g is a function, which can't be sent to another process.`);
   });

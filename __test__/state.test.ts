@@ -41,7 +41,7 @@ describe('a copy of the package', () => {
   });
 
   it('that is loaded beside a compatible one shares its state, and warns once', () => {
-    const first = { protocol: 2, version: '4.0.9', copies: ['/app/node_modules/a'], memberships: [] };
+    const first = { protocol: 3, version: '4.0.9', copies: ['/app/node_modules/a'], memberships: [] };
     expect(loadBeside(first).state).toBe(first);
     loadBeside(first);
     expect(warnings).toEqual([

@@ -49,7 +49,7 @@ async function callWhenStarted(membership: Membership, name: string, args: unkno
 function callNow(membership: Membership, name: string, args: unknown[], options: CallOptions): Promise<unknown> {
   const wireName = PREFIX.handler + name;
   if (!membership.runsCalls) {
-    return membership.engine.call(wireName, args, withCarrier(options));
+    return membership.engineFor(wireName).call(wireName, args, withCarrier(options));
   }
   const call = membership.ownInvocation();
   const enter = inside(call);
@@ -111,7 +111,7 @@ async function ask(
   if (membership.phase !== 'live') {
     await membership.started;
   }
-  const { engine } = membership;
+  const engine = membership.engineFor(what);
   const name = nameOf();
   const own = () => answer(membership, name, decode(encoded) as unknown[], timeout);
   return engine.gather(name, decode(encoded) as unknown[], { timeout, carrier: carrierOfNow(), own });
@@ -139,5 +139,5 @@ export async function publish(membership: Membership, topic: string, data: unkno
     value = decode(encodeFor(`publish('${topic}')`, data, 'data'));
     await membership.started;
   }
-  await membership.engine.publish(topic, value);
+  await membership.engineFor(`publish('${topic}')`).publish(topic, value);
 }

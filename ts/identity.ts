@@ -28,6 +28,9 @@ export interface Names {
 
 type Entry = CallTarget & Names;
 
+/** Under which id Midway's container has the context of a request. */
+const CONTEXT = 'ctx';
+
 export class WireNames {
   readonly #container: ApplicationContext;
   readonly #made: MadeNames;
@@ -64,6 +67,14 @@ export class WireNames {
   madeByMinifier(): string[] {
     const names = [...this.#byName.keys()].filter(hasMark);
     return [...new Set(names.map(name => readable(name).replace(/\^\d+$/, '')))];
+  }
+
+  /** The classes of request scope with such methods that have the request's context injected. */
+  withContext(): string[] {
+    const classes = this.#entries
+      .map(({ bound }) => bound)
+      .filter(({ singleton, injected }) => !singleton && injected.some(each => each.identifier === CONTEXT));
+    return [...new Set(classes.map(({ cls }) => cls.name))];
   }
 
   /** Those that the container calls by itself. */

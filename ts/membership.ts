@@ -33,6 +33,7 @@ import {
 import { EVENTS } from './options';
 import { OwnInvocation } from './own-call';
 import { OwnRuns } from './own-runs';
+import { readable } from './prefix';
 import type { Decision } from './role/decision';
 import { attach } from './route';
 import { state, VERSION } from './state';
@@ -101,14 +102,21 @@ export class Membership implements EngineHost {
 
   /** The engine, once started. Throws `ERR_AGENT_NOT_STARTED` or `ERR_AGENT_CLOSED`. */
   get engine(): Engine {
+    return this.engineFor();
+  }
+
+  /** The same for a call, or a question to all; an error says its name. */
+  engineFor(name?: string): Engine {
     if (this.#engine && this.phase !== 'closed') {
       return this.#engine;
     }
-    throw this.phase === 'closed'
-      ? new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has been closed.', { outcome: 'not-sent' })
-      : new ProcessAgentError('ERR_AGENT_NOT_STARTED', 'The application has not started yet.', {
-          outcome: 'not-sent',
-        });
+    const isClosed = this.phase === 'closed';
+    const why = `application has ${isClosed ? 'been closed' : 'not started yet'}`;
+    throw new ProcessAgentError(
+      isClosed ? 'ERR_AGENT_CLOSED' : 'ERR_AGENT_NOT_STARTED',
+      name === undefined ? `The ${why}.` : `${readable(name)}: the ${why}; it was not sent.`,
+      { outcome: 'not-sent' },
+    );
   }
 
   get role(): Engine['role'] {
@@ -388,12 +396,25 @@ export class Membership implements EngineHost {
       this.logger.warn('[process-agent] %s', this.decision.warning);
     }
     this.#warnOfMadeNames();
+    this.#warnOfContexts();
     const plain = this.targets.names.methods().filter(returnsPlainValue);
     if (plain.length > 0) {
       this.logger.warn(
         '[process-agent] %s: declared with @RunInPrimary() and not to return a Promise, which they do return in ' +
           'every process but the primary. Make them async.',
         plain.map(readableName).join(', '),
+      );
+    }
+  }
+
+  /** A call from another process has no request, and its object gets a context of its own. */
+  #warnOfContexts(): void {
+    const classes = this.targets.names.withContext();
+    if (classes.length > 0) {
+      this.logger.warn(
+        '[process-agent] %s: a class with a decorated method gets its request by @Inject() ctx. Run for another process, the ' +
+          'method has a ctx that knows nothing of the request: pass what it needs as arguments.',
+        someOf(classes),
       );
     }
   }

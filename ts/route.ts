@@ -154,7 +154,7 @@ export async function liveMembership(self: unknown, method: Named): Promise<Memb
       throw new ProcessAgentError(
         'ERR_AGENT_NOT_STARTED',
         membershipFor(self)
-          ? `${name(method)}: the application has not joined its group within ${timeout} ms.`
+          ? `${name(method)}: the application has not joined its group within ${timeout} ms (processAgent.readyTimeout); it was not sent.`
           : `${name(method)}: no application with this component has started in this process within ${timeout} ms. ` +
               "Import it: @Configuration({ imports: [processAgent] }), with import * as processAgent from '@midwayjs/process-agent'.",
         { outcome: 'not-sent' },

@@ -10,7 +10,7 @@ import type { ApplicationContext } from './midway';
 export const VERSION: string = (require('../package.json') as { version: string }).version;
 
 /** Changes with anything that copies of this package share: this state, and what hangs on prototypes and objects. */
-const PROTOCOL = 2;
+const PROTOCOL = 3;
 const KEY = Symbol.for('@midwayjs/process-agent');
 
 interface SharedState {

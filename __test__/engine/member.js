@@ -154,6 +154,7 @@ const methods = {
 
 const engine = bareEngine(options, {
   invoke: (name, args, invocation) => current.run(invocation, () => methodOf(name)(...args)),
+  knows: name => name in methods,
   wantsInvocations: invocations,
   deliver: (topic, data, from) => {
     const value = data();

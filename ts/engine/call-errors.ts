@@ -25,12 +25,20 @@ export function decodeThrown(plain: PlainError, mayHaveRun: boolean): unknown {
   return error;
 }
 
-export function closedError(outcome: CallOutcome): ProcessAgentError {
-  return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has left its group.', { outcome });
+/** What became of a call that ends without a reply, in words. */
+function fateOf(outcome: CallOutcome): string {
+  return outcome === 'not-sent' ? 'it was not sent' : 'it may have run';
+}
+
+/** `name` is what ends, or is refused, because the application has left its group. */
+export function closedError(outcome: CallOutcome, name: string): ProcessAgentError {
+  const when = outcome === 'not-sent' ? '' : ' before the reply came (processAgent.stopTimeout)';
+  const message = `${readable(name)}: the application has left its group${when}; ${fateOf(outcome)}.`;
+  return new ProcessAgentError('ERR_AGENT_CLOSED', message, { outcome });
 }
 
 export function aborted(name: string, signal: AbortSignal, outcome: CallOutcome): ProcessAgentError {
-  const message = `${readable(name)}: aborted by its caller's signal.`;
+  const message = `${readable(name)}: aborted by its caller's signal; ${fateOf(outcome)}.`;
   return new ProcessAgentError('ERR_AGENT_ABORTED', message, { outcome, cause: signal.reason });
 }
 
@@ -45,11 +53,11 @@ export function lost(name: string, { accepted, relieved }: LaneEnd): ProcessAgen
     ? 'the primary was relieved, because its event loop was stuck (processAgent.primary.maxBlocked), before it replied; the call has begun to run.'
     : accepted === null
       ? 'the primary died, or the connection to it ended, before it replied; the call may have run.'
-      : 'the primary gave its role up before the call had finished (processAgent.stopTimeout).';
+      : 'the primary gave its role up before the call had finished (processAgent.stopTimeout); it has begun, and may run on.';
   return new ProcessAgentError('ERR_AGENT_PRIMARY_LOST', `${readable(name)}: ${why}`, { outcome: 'unknown' });
 }
 
 export function timedOut(name: string, timeout: number, outcome: CallOutcome): ProcessAgentError {
-  const message = `${readable(name)}: no reply within its timeout of ${timeout} ms.`;
+  const message = `${readable(name)}: no reply within its timeout of ${timeout} ms; ${fateOf(outcome)}.`;
   return new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome });
 }

@@ -29,7 +29,7 @@ import { OutgoingCalls } from './outgoing';
 import { Questions } from './questions';
 import { Requests, type SendParcel } from './requests';
 import { stateToLeave, takeOver } from './takeover';
-import { frozen, laneReason, roleReason, whyNoPrimary } from './words';
+import { type Candidacy, frozen, laneReason, noCandidate, roleReason, whyNoPrimary } from './words';
 
 /** The same in all its groups: it tells a member that joins again from one whose process was started again. */
 const STARTED_AT = Math.round(Date.now() - process.uptime() * 1000);
@@ -42,6 +42,9 @@ const SHORTEST_LEAVE = 200;
 
 /** How long (ms) nobody may have made a call before a process that stops takes it that nobody is going to. */
 const QUIET = 10;
+
+/** How long (ms) a start waits for somebody else to lead before it says so. */
+const LONG_WAIT = 1_000;
 
 /** A question for the members that is no user's: their numbers begin at 1. */
 const SETTLE = 0;
@@ -178,16 +181,20 @@ export class LocalEngine implements Engine {
     this.#holdProcess(1);
     const started = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(this.#questions.noPrimary('start', this.config.readyTimeout)),
+        () => reject(this.#questions.noPrimary('start', this.config.readyTimeout, 'processAgent.readyTimeout')),
         this.config.readyTimeout,
       );
+      // One that may lead may be about to start, so it is waited for: but not without a word.
+      const told = this.#candidacy === 'yes' ? undefined : setTimeout(this.#tellNoCandidate, LONG_WAIT);
       this.#whenStarted = {
         resolve: () => {
           clearTimeout(timer);
+          clearTimeout(told);
           resolve();
         },
         reject: error => {
           clearTimeout(timer);
+          clearTimeout(told);
           reject(error);
         },
       };
@@ -201,6 +208,15 @@ export class LocalEngine implements Engine {
     });
   }
 
+  readonly #tellNoCandidate = (): void => {
+    if (!this.#primary) {
+      const { readyTimeout } = this.config;
+      this.host.logger.warn(
+        `[process-agent] ${noCandidate(this.group, this.#candidacy)}; waiting for it, for ${readyTimeout} ms (processAgent.readyTimeout)`,
+      );
+    }
+  };
+
   markReady(): void {
     this.#ready = true;
     this.#answers.markReady();
@@ -212,7 +228,7 @@ export class LocalEngine implements Engine {
 
   ready(timeout = this.config.readyTimeout): Promise<void> {
     if (this.#closed) {
-      return Promise.reject(closedError('not-sent'));
+      return Promise.reject(closedError('not-sent', 'ready()'));
     }
     return this.#isReady() ? Promise.resolve() : this.#questions.ready(timeout);
   }
@@ -243,14 +259,14 @@ export class LocalEngine implements Engine {
 
   members(): Promise<Member[]> {
     if (this.#closed) {
-      return Promise.reject(closedError('not-sent'));
+      return Promise.reject(closedError('not-sent', 'members()'));
     }
     return this.#questions.members(this.config.readyTimeout);
   }
 
   async standings(timeout: number): Promise<Standing[]> {
     if (this.#closed) {
-      throw closedError('not-sent');
+      throw closedError('not-sent', 'health');
     }
     return this.#questions.standings(timeout);
   }
@@ -328,7 +344,7 @@ export class LocalEngine implements Engine {
     this.#outgoing.close();
     this.#requests.close();
     this.#questions.close();
-    this.#whenStarted?.reject(closedError('not-sent'));
+    this.#whenStarted?.reject(closedError('not-sent', 'start'));
     this.#holdProcess(1);
     await this.#metrics.close();
     this.#agent.leave();
@@ -637,8 +653,12 @@ export class LocalEngine implements Engine {
     }
   }
 
+  get #candidacy(): Candidacy {
+    return this.config.candidate ? (this.decision.candidate ? 'yes' : 'deployment') : 'config';
+  }
+
   #whyNoPrimary(): string {
-    return whyNoPrimary(this.group, this.#agent.folder, this.#primary);
+    return whyNoPrimary(this.group, this.#agent.folder, this.#primary, this.#candidacy);
   }
 
   #emit<K extends keyof AgentEvents>(event: K, payload: AgentEvents[K][0]): void {

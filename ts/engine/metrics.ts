@@ -129,7 +129,7 @@ export class EngineMetrics {
   /** The metrics of the whole group. */
   scrape(options: ScrapeOptions): Promise<string> {
     if (this.#closed) {
-      return Promise.reject(closedError('not-sent'));
+      return Promise.reject(closedError('not-sent', 'getMetrics'));
     }
     if (this.#frozen) {
       return Promise.reject(this.#frozen('getMetrics', 'not-sent'));
@@ -177,7 +177,7 @@ export class EngineMetrics {
       await this.#joined();
       await this.#say();
       this.#send = undefined;
-      this.#rejectAll(closedError('unknown'));
+      this.#rejectAll(closedError('unknown', 'getMetrics'));
     }
   }
 

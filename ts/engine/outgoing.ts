@@ -280,14 +280,14 @@ export class OutgoingCalls {
     for (const call of this.#pending.all()) {
       this.#pending.release(call);
       if (!call.abandoned) {
-        this.#fail(call, closedError(call.outcome));
+        this.#fail(call, closedError(call.outcome, call.name));
       }
     }
   }
 
   #refuseWhenImpossible(name: string, signal: AbortSignal | undefined): void {
     if (this.#closed) {
-      throw closedError('not-sent');
+      throw closedError('not-sent', name);
     }
     if (this.#frozen) {
       throw this.#frozen(name, 'not-sent');

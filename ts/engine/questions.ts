@@ -6,6 +6,7 @@ import { closedError } from './call-errors';
 import type { Standing } from './engine';
 
 interface Question<T> {
+  what: string;
   resolve(value: T): void;
   reject(error: unknown): void;
 }
@@ -77,12 +78,13 @@ export class Questions {
 
   close(): void {
     for (const question of [...this.#forMembers.values(), ...this.#forHealth.values(), ...this.#forReadiness]) {
-      question.reject(closedError('not-sent'));
+      question.reject(closedError('not-sent', question.what));
     }
   }
 
-  noPrimary(what: string, timeout: number): ProcessAgentError {
-    const message = `${what}: waited ${timeout} ms: ${this.whyWaiting()}`;
+  /** `key` is what the timeout was configured by. */
+  noPrimary(what: string, timeout: number, key?: string): ProcessAgentError {
+    const message = `${what}: waited ${timeout} ms${key ? ` (${key})` : ''}: ${this.whyWaiting()}`;
     return new ProcessAgentError('ERR_AGENT_NO_PRIMARY', message, { outcome: 'not-sent' });
   }
 
@@ -92,7 +94,7 @@ export class Questions {
     let timer: NodeJS.Timeout | undefined;
     return new Promise<T>((resolve, reject) => {
       timer = setTimeout(() => reject(this.noPrimary(what, timeout)), timeout);
-      take = put({ resolve, reject });
+      take = put({ what, resolve, reject });
     }).finally(() => {
       clearTimeout(timer);
       take?.();

@@ -139,7 +139,7 @@ export class Requests {
     this.#closed = true;
     this.#send = undefined;
     for (const request of [...this.#pending.values()]) {
-      this.#settle(request, closedError(this.#outcomeOf(request)));
+      this.#settle(request, closedError(this.#outcomeOf(request), request.name));
     }
   }
 
@@ -155,7 +155,7 @@ export class Requests {
 
   #encode(name: string, value: unknown, what: string): Encoded {
     if (this.#closed) {
-      throw closedError('not-sent');
+      throw closedError('not-sent', name);
     }
     if (this.#frozen) {
       throw this.#frozen(name, 'not-sent');

@@ -9,6 +9,7 @@ import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../i
 import { readable } from '../prefix';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
+import { closedError } from './call-errors';
 import type { Endpoint, Told } from './endpoint';
 import type { Engine, EngineGatherOptions, EngineHost, Standing } from './engine';
 
@@ -72,28 +73,28 @@ export class StandaloneEngine implements Engine {
   }
 
   async ready(): Promise<void> {
-    this.#refuseWhenClosed();
+    this.#refuseWhenClosed('ready()');
   }
 
   /** Only reached when the application has been closed between a caller's look at the role and its call. */
-  async call(): Promise<never> {
-    throw closed();
+  async call(name: string): Promise<never> {
+    throw closedError('not-sent', name);
   }
 
   async members(): Promise<Member[]> {
-    this.#refuseWhenClosed();
+    this.#refuseWhenClosed('members()');
     return [this.self];
   }
 
   async standings(): Promise<Standing[]> {
-    this.#refuseWhenClosed();
+    this.#refuseWhenClosed('health');
     const member = this.self;
     return [{ member, state: member.state === 'ready' ? 'ok' : member.state, since: this.#joinedAt }];
   }
 
   /** There is no lane, so nothing is encoded: `own` runs with what the caller has. */
   async gather(name: string, _args: unknown[], { timeout, own }: EngineGatherOptions): Promise<MemberOutcome[]> {
-    this.#refuseWhenClosed();
+    this.#refuseWhenClosed(name);
     const member = this.self;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -111,7 +112,7 @@ export class StandaloneEngine implements Engine {
   }
 
   async publish(topic: string, data: unknown): Promise<void> {
-    this.#refuseWhenClosed();
+    this.#refuseWhenClosed(`publish('${topic}')`);
     const encoded = encodeFor(`publish('${topic}')`, data, 'data');
     // As in a group: whoever publishes goes on before anybody hears of it.
     await null;
@@ -138,7 +139,7 @@ export class StandaloneEngine implements Engine {
     this.role = undefined;
     this.epoch = 0;
     this.#endpoint?.close();
-    this.#tenure.abort(closed());
+    this.#tenure.abort(new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has been closed.'));
     this.events.removeAllListeners();
   }
 
@@ -152,13 +153,9 @@ export class StandaloneEngine implements Engine {
     }
   }
 
-  #refuseWhenClosed(): void {
+  #refuseWhenClosed(name: string): void {
     if (this.role === undefined) {
-      throw closed();
+      throw closedError('not-sent', name);
     }
   }
-}
-
-function closed(): ProcessAgentError {
-  return new ProcessAgentError('ERR_AGENT_CLOSED', 'The application has been closed.', { outcome: 'not-sent' });
 }

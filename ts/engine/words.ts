@@ -29,18 +29,36 @@ export function laneReason({ pollsLanes, spins }: { pollsLanes: boolean; spins: 
     : 'The event loop reads the calls of other processes; it never waits awake for an answer (processAgent.spin, or one processor).';
 }
 
-export function whyNoPrimary(group: string, folder: string, primary: Member | undefined): string {
-  return primary
-    ? `the primary of group ${group}, pid ${primary.pid}, has not finished its own start-up.`
-    : `group ${group} has no primary that answers; folder ${folder}.`;
+/** Whether this process may become primary: `config`, if its configuration says that it may not. */
+export type Candidacy = 'yes' | 'config' | 'deployment';
+
+export function whyNoPrimary(group: string, folder: string, primary: Member | undefined, candidacy: Candidacy): string {
+  if (primary) {
+    return `the primary of group ${group}, pid ${primary.pid}, has not finished its own start-up.`;
+  }
+  return candidacy === 'yes'
+    ? `group ${group} has no primary that answers; folder ${folder}.`
+    : `${noCandidate(group, candidacy)}; folder ${folder}.`;
+}
+
+/** Nobody who may become primary has done so, and this process may not. */
+export function noCandidate(group: string, candidacy: Candidacy): string {
+  const why = candidacy === 'config' ? 'processAgent.candidate is false' : 'how it was started does not let it';
+  return (
+    `group ${group} has no primary that answers, and this process may not become one (${why}): start a process of the ` +
+    'group that may'
+  );
 }
 
 /** What is wrong with a frozen primary, and the errors of the calls that fail because of it. */
 export function frozen(primary: Member | undefined, silentMs: number) {
   const what = `the primary, pid ${primary?.pid}, has said nothing for ${silentMs} ms: its process is frozen`;
   const why = (name: string, outcome: CallOutcome): ProcessAgentError =>
-    new ProcessAgentError('ERR_AGENT_PRIMARY_FROZEN', `${readable(name)}: ${what} (processAgent.primary.maxBlocked).`, {
-      outcome,
-    });
+    new ProcessAgentError(
+      'ERR_AGENT_PRIMARY_FROZEN',
+      `${readable(name)}: ${what} (processAgent.primary.maxBlocked); ` +
+        `${outcome === 'not-sent' ? 'it was not sent' : 'it was sent, and runs when that goes on'}.`,
+      { outcome },
+    );
   return { what, why };
 }
