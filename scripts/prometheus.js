@@ -2,14 +2,12 @@
 // which is not installed, because an installed one starts a server.
 const fs = require('node:fs');
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
+const { unpackPackages } = require('./debian');
 const { work } = require('./shell');
 const { lock } = require('./lock');
 
 const home = path.join(work, 'prometheus');
 const PROGRAMS = ['prometheus', 'promtool'];
-/** ms for one command: a machine without a network must not hold the tests up for long. */
-const PATIENCE = 60_000;
 
 /** Paths by name, or `missing`: why there are none. */
 function prometheus() {
@@ -34,39 +32,18 @@ function unpacked() {
 
 /** Says why it has failed, if so. */
 function unpack() {
-  const parts = path.join(work, 'prometheus-parts');
-  fs.rmSync(parts, { recursive: true, force: true });
-  fs.mkdirSync(parts, { recursive: true });
+  const tree = path.join(work, 'prometheus-tree');
   try {
-    const download = () => run('apt-get', ['download', '-q', 'prometheus'], parts);
-    let failure = download();
-    // There may be no list of packages yet, or an old one, which only root may bring up to date.
-    if (failure && process.getuid?.() === 0 && !run('apt-get', ['update', '-q'], parts)) {
-      failure = download();
-    }
-    if (failure) {
-      return `it is not installed, and ${failure}`;
-    }
-    const [name] = fs.readdirSync(parts).filter(each => each.endsWith('.deb'));
-    failure = run('dpkg-deb', ['-x', name, parts], parts);
-    const folder = path.join(parts, 'usr', 'bin');
+    const failure = unpackPackages(['prometheus'], tree);
+    const folder = path.join(tree, 'usr', 'bin');
     if (!failure && programsIn([folder])) {
       fs.rmSync(home, { recursive: true, force: true });
       fs.renameSync(folder, home);
     }
-    return failure;
+    return failure && `it is not installed, and ${failure}`;
   } finally {
-    fs.rmSync(parts, { recursive: true, force: true });
+    fs.rmSync(tree, { recursive: true, force: true });
   }
-}
-
-function run(command, args, cwd) {
-  const done = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: PATIENCE });
-  if (done.error || done.status !== 0) {
-    const said = done.error?.message ?? done.stderr.trim().split('\n').at(-1);
-    return `${command} ${args[0]} has failed: ${said}`;
-  }
-  return undefined;
 }
 
 module.exports = { prometheus };

@@ -1,5 +1,6 @@
 /** Loads the native binding: the only file that knows it. */
 import { ProcessAgentError } from './errors';
+import { runtime } from './runtime';
 
 /** What the binding offers; see `binding.d.ts`, which is generated. */
 export type Binding = typeof import('../binding');
@@ -48,7 +49,7 @@ function reason(cause: unknown): string {
 
 function platformName(): string {
   const libc = libcName();
-  return `${process.platform} ${process.arch}${libc ? ` (${libc})` : ''}, Node ${process.version}`;
+  return `${process.platform} ${process.arch}${libc ? ` (${libc})` : ''}, ${runtime.title}`;
 }
 
 function packageSuffix(): string {

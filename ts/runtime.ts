@@ -3,7 +3,8 @@
 export interface Runtime {
   /** As people write it. */
   name: string;
-  version: string;
+  /** Name and version. */
+  title: string;
   /** It is Node, or has Node's event loop inside, as Electron has. Others export functions of libuv's names that end the process when called. */
   hasLibuv: boolean;
 }
@@ -14,11 +15,12 @@ export function runtimeOf({ versions, release }: Pick<NodeJS.Process, 'versions'
     ['Deno', versions.deno],
   ]) {
     if (name && version) {
-      return { name, version, hasLibuv: false };
+      return { name, title: `${name} ${version}`, hasLibuv: false };
     }
   }
   const isNode = release?.name === 'node' && versions.uv !== undefined;
-  return { name: isNode ? 'Node' : (release?.name ?? 'This runtime'), version: versions.node, hasLibuv: isNode };
+  const name = isNode ? 'Node' : (release?.name ?? 'this runtime');
+  return { name, title: `${name} v${versions.node}`, hasLibuv: isNode };
 }
 
 export const runtime: Runtime = runtimeOf(process);

@@ -32,6 +32,8 @@ export interface MemberOptions {
   invocations?: boolean;
   /** It has a registry, of this copy of prom-client. */
   client?: string;
+  /** It runs in this program, and not in Node: values to and from it are JSON then. */
+  runtime?: { program: string; args: string[] };
 }
 
 /** A real process with an engine. */
@@ -43,7 +45,7 @@ export class Process {
   private request = 0;
 
   constructor(options: MemberOptions & { runtimeDir: string }) {
-    const { group = 'test', runtimeDir, config, decision, uid, protocols, invocations, client } = options;
+    const { group = 'test', runtimeDir, config, decision, uid, protocols, invocations, client, runtime } = options;
     this.child = fork(join(__dirname, 'member.js'), {
       env: environment({
         MEMBER: JSON.stringify({ group, runtimeDir, config, decision, protocols, invocations }),
@@ -51,8 +53,9 @@ export class Process {
         ...(options.starting ? { STARTING: '1' } : {}),
         ...(options.idle ? { IDLE: '1' } : {}),
       }),
-      serialization: 'advanced',
-      execArgv: ['--expose-gc'],
+      ...(runtime
+        ? { execPath: runtime.program, execArgv: runtime.args }
+        : { serialization: 'advanced', execArgv: ['--expose-gc'] }),
       uid,
     });
     this.exited = once(this.child, 'exit');

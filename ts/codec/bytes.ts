@@ -4,6 +4,7 @@
  * ```text
  * room | FF ...  value                     V8's own format
  * room | 45 | FF ... heads, value, rows    the value holds errors: `errorRows.ts`
+ * room | 50 | ...                          from a runtime without V8's format: `portable.ts`
  * ```
  *
  * Views travel as the bytes that they show, not as the whole buffer that they were cut from: a small Buffer lies in a
@@ -19,32 +20,11 @@ import { Deserializer, Serializer } from 'node:v8';
 import { ProcessAgentError } from '../agentError';
 import { Copy } from './copy';
 import { makeErrors } from './errorRows';
+import { fromPortable, PORTABLE, PortableMark, toPortable } from './portable';
+import { bytesOfView, kindOfView, viewOf } from './views';
 
-/** A view's kind on the wire is its place here; the last are not in every version of Node. */
-const VIEWS = [
-  'Buffer',
-  'DataView',
-  'Int8Array',
-  'Uint8Array',
-  'Uint8ClampedArray',
-  'Int16Array',
-  'Uint16Array',
-  'Int32Array',
-  'Uint32Array',
-  'Float32Array',
-  'Float64Array',
-  'BigInt64Array',
-  'BigUint64Array',
-  'Float16Array',
-];
 const ERROR = 100;
 const WITH_ERRORS = Buffer.from([0x45]);
-
-/** A smaller Buffer is copied out of the bytes that it came in, rather than keep all of them. */
-const MIN_VIEW = 4096;
-
-const viewTag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
-  ?.get as () => string | undefined;
 
 /** A view, because V8 hands us views to write; it stands for the error of that row. */
 class ErrorMark extends Uint8Array {
@@ -69,14 +49,9 @@ class Writer extends Serializer {
       this.writeUint32(view.row);
       return;
     }
-    const name = Buffer.isBuffer(view) ? 'Buffer' : (viewTag.call(view) ?? 'DataView');
-    const kind = VIEWS.indexOf(name);
-    if (kind < 0) {
-      throw new TypeError(`${name} is not known`);
-    }
-    this.writeUint32(kind);
+    this.writeUint32(kindOfView(view));
     this.writeUint32(view.byteLength);
-    this.writeRawBytes(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+    this.writeRawBytes(bytesOfView(view));
   }
 }
 
@@ -97,18 +72,20 @@ class Reader extends Deserializer {
       // V8 refuses what is no object.
       return this.errors[length];
     }
-    const view = this.readRawBytes(length);
-    if (kind === 0) {
-      const keep = this.owned && length >= MIN_VIEW && length * 2 >= this.bytes.length;
-      return keep ? view : Buffer.from(view);
-    }
-    const View = (globalThis as unknown as Record<string, new (buffer: ArrayBufferLike) => unknown>)[VIEWS[kind]];
-    if (!View) {
-      throw malformed();
-    }
-    // In a buffer of its own, as one would expect of `view.buffer`; and aligned.
-    return new View(view.buffer.slice(view.byteOffset, view.byteOffset + length));
+    return viewOf(kind, this.readRawBytes(length), this.owned, this.bytes.length);
   }
+}
+
+let makesSerializers: boolean | undefined;
+
+/** Bun exports the classes, and refuses to make objects of them. */
+function canClone(): boolean {
+  try {
+    makesSerializers ??= new Serializer() !== undefined;
+  } catch {
+    makesSerializers = false;
+  }
+  return makesSerializers;
 }
 
 interface HostObjects {
@@ -119,8 +96,12 @@ let room = Buffer.alloc(256);
 
 /** `value` as bytes, after `head` bytes that the caller fills in. Throws `ERR_AGENT_NOT_SERIALIZABLE`. */
 export function toBytes(value: unknown, what: string, head: number): Buffer {
-  const copy = new Copy(value, what, row => new ErrorMark(row));
+  const clones = canClone();
+  const copy = new Copy(value, what, row => (clones ? new ErrorMark(row) : new PortableMark(row)));
   try {
+    if (!clones) {
+      return toPortable(copy, head);
+    }
     const writer = new Writer();
     if (head > 0) {
       room = head > room.length ? Buffer.alloc(head) : room;
@@ -152,6 +133,9 @@ export function toBytes(value: unknown, what: string, head: number): Buffer {
  * it is in them. Throws when they are malformed.
  */
 export function fromBytes(bytes: Buffer, owned: boolean): unknown {
+  if (bytes[0] === PORTABLE) {
+    return fromPortable(bytes, owned);
+  }
   const hasErrors = bytes[0] === WITH_ERRORS[0];
   const reader = new Reader(hasErrors ? bytes.subarray(1) : bytes, owned);
   reader.readHeader();
@@ -163,8 +147,4 @@ export function fromBytes(bytes: Buffer, owned: boolean): unknown {
   const value: unknown = reader.readValue();
   errors.fill(reader.readValue(), each => each);
   return value;
-}
-
-function malformed(): ProcessAgentError {
-  return new ProcessAgentError('ERR_AGENT_INTERNAL', 'A value from another process is malformed.');
 }

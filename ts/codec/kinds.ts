@@ -53,7 +53,7 @@ export function toJSONOf(value: object): ((key: string) => unknown) | undefined 
   const isBuiltIn =
     typeof maker === 'function' &&
     COPIED.test(maker.name) &&
-    Function.prototype.toString.call(maker).endsWith('{ [native code] }');
+    /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(maker));
   return isBuiltIn ? undefined : (toJSON as (key: string) => unknown);
 }
 

@@ -2,6 +2,7 @@
 import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { readable } from '../prefix';
+import { runtime } from '../runtime';
 import { streamRefused } from './call-errors';
 import type { EngineHost } from './engine';
 import type { IncomingParcel } from './notice';
@@ -78,7 +79,7 @@ export class Answers {
     try {
       args = decode(body, true);
     } catch (cause) {
-      const message = `${readable(name)}: pid ${process.pid} (Node ${process.version}) can't read the arguments: ${cause}`;
+      const message = `${readable(name)}: pid ${process.pid} (${runtime.title}) can't read the arguments: ${cause}`;
       throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
     }
     if (!Array.isArray(args)) {

@@ -3,6 +3,7 @@ import { decode, type Encoded } from '../codec';
 import { type CallOutcome, decodeError, type PlainError, ProcessAgentError } from '../errors';
 import type { Member, MemberOutcome } from '../interface';
 import { readable } from '../prefix';
+import { runtime } from '../runtime';
 import type { EngineGatherOptions } from './engine';
 import type { Missing } from './notice';
 import { Status } from './wire';
@@ -119,7 +120,7 @@ export class Gathering {
           throw new Error(`status ${status}`);
       }
     } catch (cause) {
-      const message = `this process (Node ${process.version}) can't read the answer of pid ${member.pid}: ${cause}`;
+      const message = `this process (${runtime.title}) can't read the answer of pid ${member.pid}: ${cause}`;
       return { status: 'rejected', reason: this.#error('ERR_AGENT_NOT_SERIALIZABLE', 'executed', message, cause) };
     }
   }

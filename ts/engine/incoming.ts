@@ -4,6 +4,7 @@ import { LARGEST_PACKED } from '../codec/packed';
 import { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
 import { readable } from '../prefix';
+import { runtime } from '../runtime';
 import { WhenIdle } from '../when-idle';
 import type { Packed } from './chunks';
 import type { Carrier, EngineHost } from './engine';
@@ -335,7 +336,7 @@ export class IncomingCalls {
 }
 
 function unreadable(name: string, cause: unknown, { maxPayload }: IncomingLane): EncodedOutcome {
-  const message = `${readable(name)}: the primary (Node ${process.version}) can't read the arguments: ${cause}`;
+  const message = `${readable(name)}: the primary (${runtime.title}) can't read the arguments: ${cause}`;
   const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'not-sent', cause });
   return encodeThrown(error, maxPayload, REPLY_HEAD);
 }

@@ -5,6 +5,7 @@ import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
 import type { WaitedCall } from '../own-call';
 import { readable } from '../prefix';
+import { runtime } from '../runtime';
 import { ending, isAsyncGeneratorObject } from '../stream';
 import { Batch } from './batch';
 import { Call, type Tally } from './call';
@@ -392,7 +393,7 @@ export class OutgoingCalls {
     if (call.abandoned) {
       return;
     }
-    const message = `${readable(call.name)}: this process (Node ${process.version}) can't read the result: ${cause}`;
+    const message = `${readable(call.name)}: this process (${runtime.title}) can't read the result: ${cause}`;
     const error = new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', message, { outcome: 'executed', cause });
     if (isItem) {
       // Its generator is to end; only then is the slot free.
