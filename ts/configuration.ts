@@ -2,12 +2,14 @@ import { ApplicationContext, Configuration, Destroy, Init } from '@midwayjs/core
 import { goAsync } from './decorator/direct';
 import { tellMistake } from './decorator/mistake';
 import { NAMESPACE } from './health/namespace';
+import type { Membership } from './membership';
 import {
   beforeEggCloses,
   type ApplicationContext as Container,
   onFrameworkMissing,
   onStartFailure,
   registerHealthCheck,
+  stopsComponents,
 } from './midway';
 import { membershipOf, state } from './state';
 
@@ -48,8 +50,10 @@ export class ProcessAgentConfiguration {
   async onReady(container: Container, app?: unknown): Promise<void> {
     registerHealthCheck(container, NAMESPACE, () => this.onHealthCheck(container));
     beforeEggCloses(app, async () => {
-      await this.onStop(container);
-      await membershipOf(container).close();
+      const membership = membershipOf(container);
+      await membership.handOver();
+      await membership.drain();
+      leave(membership);
     });
   }
 
@@ -62,15 +66,29 @@ export class ProcessAgentConfiguration {
     return membershipOf(container).othersHealth();
   }
 
+  /** Requests are still served: this is the place to wait. */
   async onStop(container: Container): Promise<void> {
-    await membershipOf(container).handOver();
+    const membership = membershipOf(container);
+    await membership.handOver();
+    if (stopsComponents(container, NAMESPACE)) {
+      // Requests that come later find these components stopped: they must not come for longer than without this one.
+      await membership.drain();
+      membership.hasDrained = true;
+    }
   }
 
+  /** Not awaited: Midway takes its container apart around this, and answers 500 to requests that arrive meanwhile. */
   @Destroy()
-  async leave(): Promise<void> {
-    await membershipOf(this.container).close();
+  leave(): void {
+    leave(membershipOf(this.container));
   }
 }
 
-onStartFailure(async container => state.byContainer.get(container)?.close());
+function leave(membership: Membership): void {
+  membership.close().catch(error => {
+    membership.logger.error('[process-agent] this process could not leave its group in order', error);
+  });
+}
+
+onStartFailure(async container => state.byContainer.get(container)?.close({ isAwaited: true }));
 onFrameworkMissing(tellMistake);

@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
+import { Deadline } from './clock';
 import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
 import { goDirect, joins } from './decorator/direct';
@@ -42,6 +43,13 @@ import { Targets } from './targets';
 import { Topics } from './topics';
 import { runInContext } from './tracing';
 import { Transfers } from './transfer';
+import { turns } from './turns';
+
+/** Longer than any process lives: a timer that only keeps the event loop alive. */
+const FOREVER = 2 ** 31 - 1;
+
+/** Applications of this process that are leaving their groups. */
+const leaving = new Set<Promise<void>>();
 
 /** ms of the time to give up that are left to what says what the next primary shall know. */
 const TIME_FOR_HOOKS = 200;
@@ -77,8 +85,10 @@ export class Membership implements EngineHost {
   #ordinal = 1;
   #engine: Engine | undefined;
   #closing: Promise<void> | undefined;
-  /** When a stop that has begun must have come to its end; ms since 1970. */
-  #leaveBy = 0;
+  /** What a stop waits for was waited for in `onStop`. */
+  hasDrained = false;
+  /** When a stop that has begun must have come to its end. */
+  #leaveBy = new Deadline(0);
   #endMeeting: (() => void) | undefined;
   readonly #groupCheck = new GroupCheck(this);
 
@@ -181,14 +191,20 @@ export class Membership implements EngineHost {
 
   async handOver(): Promise<void> {
     if (this.phase === 'live') {
-      this.#leaveBy = Date.now() + this.transfers.limits.giveUp;
+      this.#leaveBy = new Deadline(this.transfers.limits.giveUp);
       await this.#engine?.handOver();
+      // The server is closed next: connections that the operating system has accepted are read first.
+      await turns();
     }
   }
 
-  close(): Promise<void> {
+  /**
+   * Leaves the group. A call that is made from now on fails at once; the lock, files, sockets and the thread are gone
+   * when it has resolved. `isAwaited`: the event loop lives until then. A process that exits before has left in order.
+   */
+  close({ isAwaited = false } = {}): Promise<void> {
     this.#closing ??= this.#close();
-    return this.#closing;
+    return isAwaited ? holding(this.#closing) : this.#closing;
   }
 
   /** Runs what another member has called, or this process before it was primary, or what one has asked of all. */
@@ -238,9 +254,9 @@ export class Membership implements EngineHost {
   }
 
   async giveUp(ms = this.transfers.limits.giveUp): Promise<unknown> {
-    const until = Date.now() + ms;
+    const deadline = new Deadline(ms);
     await this.ownRuns?.finish(ms - TIME_FOR_HOOKS);
-    return this.transfers.giveUp(Math.max(0, until - Date.now()));
+    return this.transfers.giveUp(deadline.left);
   }
 
   transfer(name: string, hooks: TransferHooks): Promise<void> {
@@ -263,7 +279,11 @@ export class Membership implements EngineHost {
       this.#beStrict(this.config.strictCopy ?? (isDevelopment(this.container) ? 'warn' : 'off'));
       this.phase = 'starting';
       state.memberships.push(this);
-      beforeDestroyed(this.container, () => this.#drain());
+      beforeDestroyed(this.container, async () => {
+        if (!this.hasDrained) {
+          await this.drain();
+        }
+      });
       onObjectCreated(this.container, instance => {
         if (isDecorated(instance)) {
           attach(instance, this);
@@ -278,6 +298,11 @@ export class Membership implements EngineHost {
         await this.metrics.besidePrometheus(this.container);
         this.#goOn();
       }
+      if (leaving.size > 0 && this.decision.deployment !== 'standalone') {
+        // An application that takes the place of another does not find that one in its group.
+        await holding(Promise.allSettled(leaving));
+        this.#goOn();
+      }
       this.#engine = createEngine(this.decision, this.config, this, hasThreads => this.#decide(hasThreads));
       this.#forwardEvents(this.#engine);
       announceChange();
@@ -286,7 +311,7 @@ export class Membership implements EngineHost {
       this.phase = 'live';
     } catch (err) {
       // Why it could not start is worth more than why it could not stop.
-      await this.close().catch(() => {});
+      await this.close({ isAwaited: true }).catch(() => {});
       throw err;
     } finally {
       announceChange();
@@ -302,9 +327,9 @@ export class Membership implements EngineHost {
     }
   }
 
-  async #close(): Promise<void> {
+  /** Nothing is awaited before the engine has begun to leave: the process may exit in this very turn. */
+  #close(): Promise<void> {
     const lived = this.phase === 'live';
-    await this.#drain();
     this.phase = 'closed';
     const index = state.memberships.indexOf(this);
     if (index >= 0) {
@@ -318,19 +343,25 @@ export class Membership implements EngineHost {
     state.watching -= Number(this.ownRuns !== undefined);
     this.ownRuns = undefined;
     this.#endMeeting?.();
-    try {
-      await this.#engine?.close();
-    } finally {
-      this.events.removeAllListeners();
-      announceChange();
+    this.events.removeAllListeners();
+    const left = this.#engine?.close(false) ?? Promise.resolve();
+    announceChange();
+    const settled = left.then(forget, forget);
+    leaving.add(settled);
+    function forget() {
+      leaving.delete(settled);
     }
+    return left;
   }
 
-  /** Requests that came before the stop may still be waiting for a call, and go on to make others. */
-  async #drain(): Promise<void> {
+  /**
+   * Requests that came before the stop may still be waiting for a call, and go on to make others. Resolves when no call is
+   * under way, or after `stopTimeout` since the hand-over began.
+   */
+  async drain(): Promise<void> {
     while (this.phase === 'live') {
-      await Promise.all([this.#engine?.drained?.(), this.ownRuns?.idle(this.#leaveBy - Date.now())]);
-      if (!this.ownRuns?.isBusy || Date.now() >= this.#leaveBy) {
+      await Promise.all([this.#engine?.drained?.(), this.ownRuns?.idle(this.#leaveBy.left)]);
+      if (!this.ownRuns?.isBusy || this.#leaveBy.hasPassed) {
         return;
       }
     }
@@ -438,6 +469,16 @@ export class Membership implements EngineHost {
 function someOf(names: readonly string[]): string {
   const left = names.length - 20;
   return names.slice(0, 20).join(', ') + (left > 0 ? ` and ${left} more` : '');
+}
+
+/** Keeps the event loop alive until `work` has settled. */
+async function holding<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, FOREVER);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 function announceChange(): void {

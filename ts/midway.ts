@@ -297,6 +297,17 @@ export function beforeDestroyed(container: ApplicationContext, listener: () => P
   };
 }
 
+/** Whether components have an `onStop`, apart from that one; what the application's own does, Midway does first. */
+export function stopsComponents(container: ApplicationContext, except: string): boolean {
+  const { lifecycleInstanceList } = container.get(MidwayLifeCycleService) as unknown as {
+    lifecycleInstanceList: { namespace: string; instance: { onStop?: unknown } }[];
+  };
+  return lifecycleInstanceList.some(
+    ({ namespace, instance }) =>
+      namespace !== except && namespace !== MAIN_NAMESPACE && typeof instance.onStop === 'function',
+  );
+}
+
 /** One `onHealthCheck` that Midway has registered. */
 export interface HealthCheck {
   /** Of its configuration. */

@@ -205,6 +205,7 @@ test.each([
   ['exits with 0', 'exit', 0, undefined],
   ['ends by itself', 'endNaturally', undefined, undefined],
   ['leaves and closes', 'stop', undefined, undefined],
+  ['exits in the turn in which it begins to leave', 'leaveAndExit', 3, undefined],
   ['exits with 1', 'exit', 1, 'dead'],
   ['ends by itself with 1', 'endNaturally', 1, 'dead'],
   ['fails with an uncaught error', 'throwUncaught', undefined, 'dead'],

@@ -226,6 +226,32 @@ const commands = {
     return handedOver;
   },
   close: () => engine.close(),
+  /** What Midway's `@Destroy()` does, and the end of the process right after it. */
+  leaveAndExit: code => {
+    void engine.close(false);
+    process.exit(code);
+  },
+  /** The same, after what Midway waits for. */
+  stopAndExit: async code => {
+    await engine.handOver();
+    await engine.drained();
+    commands.leaveAndExit(code);
+  },
+  /** What becomes of a call that is made in the turn in which the leave begins, before anything else has a turn. */
+  callWhileLeaving: async () => {
+    const left = engine.close(false);
+    let told;
+    engine.call('pid', []).catch(({ code, outcome }) => {
+      told = { code, outcome };
+    });
+    for (let i = 0; i < 10; i++) {
+      await null;
+    }
+    const atOnce = told;
+    const { role, tenure } = engine;
+    await left;
+    return { ...atOnce, role, tenure };
+  },
   stop: async () => {
     await engine.handOver();
     await engine.drained();

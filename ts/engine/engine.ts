@@ -161,6 +161,9 @@ export interface Engine {
    * `stopTimeout` has passed since the hand-over began.
    */
   drained?(): Promise<void>;
-  /** Leave the group and free everything. Calls still pending reject with ERR_AGENT_CLOSED. Idempotent. */
-  close(): Promise<void>;
+  /**
+   * Leave the group and free everything. Calls still pending reject with ERR_AGENT_CLOSED, and so do later ones, at once:
+   * also when it is not awaited. `isAwaited` (the default): the event loop lives until it has resolved. Idempotent.
+   */
+  close(isAwaited?: boolean): Promise<void>;
 }

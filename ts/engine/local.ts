@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
+import { Deadline, now } from '../clock';
 import { decode, type Encoded } from '../codec';
 import type { ResolvedConfig } from '../config';
 import { type AgentErrorCode, ProcessAgentError } from '../errors';
@@ -13,13 +14,14 @@ import { WaitedCall } from '../own-call';
 import type { Decision } from '../role/decision';
 import { runtime } from '../runtime';
 import { VERSION } from '../state';
+import { turns } from '../turns';
 import { nativeAdmin } from './admin';
 import { Answers } from './answers';
 import { LARGEST_BATCH } from './batch';
 import { closedError } from './call-errors';
 import { discard } from './discard';
 import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
-import { forgetGoodbye, sayGoodbyeAtExit } from './goodbye';
+import { forgetGoodbye, sayGoodbyeAtExit, sayGoodbyeInAnyCase } from './goodbye';
 import { IncomingCalls } from './incoming';
 import { Lanes } from './lanes';
 import { EngineMetrics } from './metrics';
@@ -77,7 +79,7 @@ export class LocalEngine implements Engine {
   #joinedAt = 0;
   #primaryReady = false;
   /** Since when there has been no primary, of the monotonic clock; 0 while there is one. */
-  #leaderlessSince = performance.now();
+  #leaderlessSince = now();
   /** The tenure that this process leads, or is taking over; 0 while it does not. */
   #leads = 0;
   /** The native agent was told that this process does not lead any more. */
@@ -87,8 +89,9 @@ export class LocalEngine implements Engine {
   #ready = false;
   #inspected = false;
   #closed = false;
-  /** When a stop that has begun must not wait any longer; ms since 1970. */
-  #stopUntil = 0;
+  #closing: Promise<void> | undefined;
+  /** When a stop that has begun must not wait any longer. */
+  #stopBy: Deadline | undefined;
   #whenStarted: { resolve(): void; reject(error: unknown): void } | undefined;
   /** Resolves when the native agent has ended, by itself after a failure, or because it was told to leave. */
   readonly #ended: Promise<void>;
@@ -168,7 +171,7 @@ export class LocalEngine implements Engine {
       threadId,
       role: this.role ?? 'worker',
       deployment: this.decision.deployment,
-      state: this.#stopUntil ? 'leaving' : this.#ready ? 'ready' : 'starting',
+      state: this.#stopBy ? 'leaving' : this.#ready ? 'ready' : 'starting',
       joinedAt: this.#joinedAt,
       startedAt: STARTED_AT,
       version: VERSION,
@@ -272,7 +275,7 @@ export class LocalEngine implements Engine {
   }
 
   get leaderlessFor(): number {
-    return this.#leaderlessSince && performance.now() - this.#leaderlessSince;
+    return this.#leaderlessSince && now() - this.#leaderlessSince;
   }
 
   explain(): Explanation {
@@ -289,7 +292,8 @@ export class LocalEngine implements Engine {
   }
 
   async handOver(): Promise<void> {
-    this.#stopUntil = Date.now() + this.config.stopTimeout;
+    const stopBy = new Deadline(this.config.stopTimeout);
+    this.#stopBy = stopBy;
     if (this.role !== 'primary') {
       // If it is just taking over, what was left to it is left to the next one.
       this.#leads = 0;
@@ -310,8 +314,8 @@ export class LocalEngine implements Engine {
       this.#endTenure('this process hands over');
       // The next primary knows them before this process joins it.
       await this.#metrics.flush();
-      const state = await stateToLeave(this.host, Math.max(SHORTEST_LEAVE, this.#stopUntil - Date.now()));
-      this.#standDown(Math.max(0, this.#stopUntil - Date.now()), state);
+      const state = await stateToLeave(this.host, Math.max(SHORTEST_LEAVE, stopBy.left));
+      this.#standDown(stopBy.left, state);
     } else {
       this.#standDown(0);
     }
@@ -320,40 +324,63 @@ export class LocalEngine implements Engine {
   }
 
   async drained(): Promise<void> {
-    const left = this.#stopUntil - Date.now();
-    if (left > 0) {
+    const stopBy = this.#stopBy;
+    if (stopBy && !stopBy.hasPassed) {
+      this.#holdProcess(1);
+      const { left } = stopBy;
       const accepted = this.role === 'primary' ? this.#incoming.refuse(left) : undefined;
-      await Promise.all([this.#quiet(), this.#requests.idle(left), accepted]);
+      await Promise.all([this.#quiet(stopBy), this.#requests.idle(left), accepted, this.#metrics.joined()]);
+      // The process may exit as soon as nothing is waited for any more.
+      await this.#metrics.flush();
+      this.#holdProcess(-1);
     }
   }
 
   /** Who has the answer of one call may be about to make the next: a moment without calls is not the end of them. */
-  async #quiet(): Promise<void> {
+  async #quiet(stopBy: Deadline): Promise<void> {
     do {
-      await this.#outgoing.idle(Math.max(0, this.#stopUntil - Date.now()));
+      await this.#outgoing.idle(stopBy.left);
       await new Promise(resolve => setTimeout(resolve, QUIET));
-    } while (this.#outgoing.isBusy && Date.now() < this.#stopUntil);
+      // On a busy machine that is one turn, and a request takes some to be accepted, read and parsed.
+      await turns();
+    } while (this.#outgoing.isBusy && !stopBy.hasPassed);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) {
-      return;
-    }
+  async close(isAwaited = true): Promise<void> {
+    this.#closing ??= this.#close();
+    this.#holdProcess(isAwaited ? 1 : 0);
+    await this.#closing;
+  }
+
+  /** Nothing is awaited before the native agent is told to leave: the process may exit in this very turn. */
+  #close(): Promise<void> {
     this.#closed = true;
+    // Before the lock is freed: what runs in this process alone must not run beside the next primary's.
+    this.#endTenure('this process leaves its group');
+    this.role = undefined;
+    void this.#incoming.refuse(0);
     this.#others.pause();
     this.#outgoing.close();
     this.#requests.close();
     this.#questions.close();
     this.#whenStarted?.reject(closedError('not-sent', 'start'));
-    this.#holdProcess(1);
-    await this.#metrics.close();
-    this.#agent.leave();
+    this.events.removeAllListeners();
+    sayGoodbyeInAnyCase(this.#agent);
+    const told = this.#metrics.close();
+    if (!told) {
+      this.#agent.leave();
+    }
+    return this.#leave(told);
+  }
+
+  async #leave(told: Promise<void> | undefined): Promise<void> {
+    if (told) {
+      await told;
+      this.#agent.leave();
+    }
     await this.#ended;
     forgetGoodbye(this.#agent);
     clearInterval(this.#keepAlive);
-    this.#endTenure('this process has left its group');
-    this.role = undefined;
-    this.events.removeAllListeners();
   }
 
   // ----- what the Rust side tells; neither function may throw
@@ -572,7 +599,7 @@ export class LocalEngine implements Engine {
   #loseLeader(written: number, taken: number | null): void {
     this.#endTenure('another process is primary, or is about to be');
     this.#leads = 0;
-    this.#leaderlessSince ||= performance.now();
+    this.#leaderlessSince ||= now();
     this.#others.pause();
     this.#primary = undefined;
     this.#primaryReady = false;
@@ -670,7 +697,7 @@ export class LocalEngine implements Engine {
   }
 
   /** Counts what must keep the process alive. */
-  #holdProcess(change: 1 | -1): void {
+  #holdProcess(change: 1 | 0 | -1): void {
     this.#holds += change;
     if (this.#holds > 0) {
       this.#keepAlive.ref();

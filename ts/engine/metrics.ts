@@ -73,6 +73,7 @@ export class EngineMetrics {
     this.#send = send;
     this.#hasJoined = true;
     this.#whenJoined?.();
+    this.#whenJoined = undefined;
     this.#limit = maxPayload;
     this.#collector.forget();
     this.#said = undefined;
@@ -169,25 +170,44 @@ export class EngineMetrics {
     await this.#say();
   }
 
-  /** What has changed since the last time is said; then nothing is said any more. */
-  async close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      clearInterval(this.#timer);
-      await this.#joined();
-      await this.#say();
-      this.#send = undefined;
-      this.#rejectAll(closedError('unknown', 'getMetrics'));
+  /**
+   * What has changed since the last time is said; then nothing is said any more. `undefined` when that was said at once: a
+   * process may exit in the turn in which it closes.
+   */
+  close(): Promise<void> | undefined {
+    if (this.#closed) {
+      return undefined;
     }
+    this.#closed = true;
+    clearInterval(this.#timer);
+    return this.#hasJoined && !this.#send ? this.joined().then(() => this.#sayLast()) : this.#sayLast();
   }
 
-  /** A process that has handed over is about to join the next primary, whom it can tell what it has counted since. */
-  async #joined(): Promise<void> {
+  #sayLast(): Promise<void> | undefined {
+    const said = this.#say();
+    const end = () => {
+      this.#send = undefined;
+      this.#rejectAll(closedError('unknown', 'getMetrics'));
+    };
+    if (said instanceof Promise) {
+      return said.then(end);
+    }
+    end();
+    return undefined;
+  }
+
+  /**
+   * A process that has handed over is about to join the next primary, whom it can tell what it has counted since. Resolves
+   * when it has, or after 250 ms.
+   */
+  async joined(): Promise<void> {
     if (this.#hasJoined && !this.#send) {
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, LAST_JOIN);
+        const timer = setTimeout(resolve, LAST_JOIN).unref();
+        const before = this.#whenJoined;
         this.#whenJoined = () => {
           clearTimeout(timer);
+          before?.();
           resolve();
         };
       });

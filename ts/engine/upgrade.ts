@@ -138,12 +138,14 @@ export class UpgradingEngine implements Engine {
     await this.#current.drained?.();
   }
 
-  async close(): Promise<void> {
+  async close(isAwaited?: boolean): Promise<void> {
     this.#closed = true;
     this.#stopWatching();
-    await this.#upgrade;
-    await this.#current.close();
     this.events.removeAllListeners();
+    if (this.#upgrading) {
+      await this.#upgrade;
+    }
+    await this.#current.close(isAwaited);
   }
 
   readonly #onFork = (): void => {

@@ -3,6 +3,7 @@ const { BootstrapStarter } = require('@midwayjs/bootstrap');
 const { once } = require('node:events');
 const { readFileSync, readdirSync, readlinkSync } = require('node:fs');
 const { stat } = require('node:fs/promises');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 async function main() {
   const starter = new BootstrapStarter();
@@ -13,6 +14,8 @@ async function main() {
   say({ phase: 'started', ...open(), before });
   await once(process, 'message');
   await starter.stop();
+  // The leave has begun; so long it may take.
+  await sleep(500);
   say({ phase: 'closed', ...open(), before });
   process.disconnect();
 }
