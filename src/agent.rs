@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::admin::Admin;
@@ -14,6 +15,8 @@ use crate::inbox::{Inbox, Item, Notice};
 use crate::ipc::ask::{Ask, Shortcuts};
 use crate::ipc::client::{Manners, OnFrozen};
 use crate::ipc::deaths::Legacy;
+use crate::ipc::flow::budget::ReceiveBudget;
+use crate::ipc::flow::sending::Class;
 use crate::ipc::frame::{Codec, Kind};
 use crate::ipc::lane::{Budget, Lane, LaneContext, Lanes, ReadBy, Sent, Traffic};
 use crate::ipc::message::{MemberInfo, MemberState, Speaks};
@@ -143,6 +146,7 @@ impl Agent {
                 budget: Arc::new(Budget::new(options.max_held)),
                 traffic: Arc::clone(&traffic),
                 read_by: options.read_by,
+                receive: ReceiveBudget::new(options.max_held),
             },
         };
         let thread =
@@ -227,19 +231,19 @@ impl Agent {
             (Parcel::Schema {}, Body { codec: Codec::Text, bytes: schema.into_bytes().into() })
         });
         let snapshot = (Parcel::Snapshot { scrape }, Body { codec: Codec::Bytes, bytes: snapshot.into() });
-        let said = schema.into_iter().chain([snapshot]);
-        let Some(voice) = self.voices.of(epoch) else {
-            said.for_each(|each| self.tell(Command::Parcel(epoch, Box::new(each))));
-            return true;
-        };
-        let mut frames = Vec::new();
-        for (parcel, body) in said {
-            // Their heads are short.
-            if let Ok(bytes) = parcel.to_bytes(epoch, &body) {
-                frames.extend_from_slice(&bytes);
+        let said: Vec<_> = schema.into_iter().chain([snapshot]).collect();
+        let frames: Vec<_> =
+            said.iter().filter_map(|(parcel, body)| parcel.to_bytes(epoch, body).ok()).collect();
+        match self.voices.of(epoch) {
+            Some(voice) if voice.takes(frames.iter().map(Bytes::len)) => voice.say(&frames.concat()),
+            Some(voice) if !voice.is_heard() => false,
+            _ => {
+                for (parcel, body) in said {
+                    self.leave_to_thread(epoch, parcel, body);
+                }
+                true
             }
         }
-        voice.say(&frames)
     }
 
     /// Sends a parcel to the broker, in the tenure with this epoch.
@@ -247,8 +251,17 @@ impl Agent {
         // The snapshot right behind it takes the same way.
         let shortcut = if matches!(parcel, Parcel::Scrape { .. }) { self.voices.of(epoch) } else { None };
         if let (Some(voice), Ok(frame)) = (shortcut, parcel.to_bytes(epoch, &body)) {
-            if voice.say(&frame) {
+            if voice.takes([frame.len()].into_iter()) && voice.say(&frame) {
                 return;
+            }
+        }
+        self.leave_to_thread(epoch, parcel, body);
+    }
+
+    fn leave_to_thread(&self, epoch: Epoch, parcel: Parcel, body: Body) {
+        if parcel.class() == Class::Metrics {
+            if let Some(voice) = self.voices.of(epoch) {
+                voice.leave(1);
             }
         }
         self.tell(Command::Parcel(epoch, Box::new((parcel, body))));

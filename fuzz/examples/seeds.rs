@@ -37,6 +37,9 @@ fn main() {
     };
     let lines = |lines: Vec<Vec<u8>>| [vec![lines.join(&b'\n')], lines].concat();
     put("frames", frames());
+    // Announced, granted, begun, and so on to the end.
+    let whole = [[0, 0, 64], [1, 0, 0], [2, 0, 64]].concat();
+    put("assemblies", vec![[whole, [200, 0xff, 0xff].repeat(6)].concat()]);
     put("messages", lines(messages()));
     put("parcels", parcels());
     put("rings", rings());
@@ -98,6 +101,9 @@ fn messages() -> Vec<Vec<u8>> {
         Message::ListMembers { request: 1 },
         Message::Members { request: 1, members: vec![member(1)] },
         Message::AskHealth { request: 2 },
+        Message::Announce { bytes: 70_000, lane: true },
+        Message::Grant { lane: false },
+        Message::Credit { bytes: 262_144 },
         Message::Health { request: 2, members: vec![standing] },
     ];
     let mut lines: Vec<_> = all.iter().map(|message| message.to_bytes(EPOCH)[16..].to_vec()).collect();

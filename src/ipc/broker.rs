@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 pub use inquiries::Inquiry;
 use interprocess::local_socket::tokio::{prelude::*, Listener, Stream};
 use tokio::sync::{mpsc, Notify};
@@ -24,21 +23,25 @@ use crate::inbox::Notice;
 use crate::ipc::client::Manners;
 use crate::ipc::connection::Connection;
 use crate::ipc::deaths::{is_same, Deaths, Legacy};
+use crate::ipc::flow::sending::Outgoing;
+use crate::ipc::flow::signs::Signs;
 use crate::ipc::gather::Gathers;
 use crate::ipc::health::Vitals;
-use crate::ipc::lane::{self, Lane, LaneContext, Peer};
+use crate::ipc::lane::{self, ControlEnd, Lane, LaneContext, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
-use crate::ipc::outbox::{Outbox, Refused};
+use crate::ipc::outbox::Outbox;
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
-use crate::watch::silence::Silence;
 use crate::watch::Limits;
 
 /// How long a member's event loop may be silent and the member still be a successor for a stuck primary.
 const LIVELY: Duration = Duration::from_secs(1);
 /// A member that has said nothing for so many times the time between two beats may be frozen.
 const BEATS: u32 = 4;
+
+/// How many frames may wait for a member that does not read: of messages to all, which wait for nobody.
+const MOST_FRAMES: usize = 65_536;
 
 /// How long a member that has gone is still heard, before it is taken off the roster.
 const HEAR_OUT: Duration = Duration::from_millis(100);
@@ -83,11 +86,14 @@ struct Roster {
 struct Entry {
     info: MemberInfo,
     vitals: Vitals,
-    silence: Silence,
     token: String,
     max_payload: usize,
     protocol: u32,
     outbox: Outbox,
+    /// What is seen of it on both of its connections.
+    signs: Arc<Signs>,
+    /// The same, as it was at the last look, and what it means.
+    looks: vitals::Looks,
     lane: Option<Arc<Lane>>,
     /// How many of its requests were taken.
     taken: u64,
@@ -219,9 +225,11 @@ impl Broker {
                 lane.finish(relieved);
             }
             entry.said_bye = true;
-            // It doesn't read: then it hears nothing more from us.
             let bye = Message::Bye { taken: entry.taken, died };
-            let _ = entry.outbox.try_send(bye.to_bytes(self.epoch).into());
+            entry.outbox.send(Outgoing::message(&bye, self.epoch));
+            if entry.lane.is_none() {
+                entry.outbox.finish();
+            }
         }
         roster.own_taken
     }
@@ -255,6 +263,12 @@ impl Broker {
             return Err(AgentError::Disconnected);
         }
         match message {
+            Message::Hello { member, .. } if !member.is_bounded() => {
+                let most = MemberInfo::LARGEST;
+                let reason = format!("what this process says of itself is longer than {most} bytes");
+                warn!("pid {} was refused: what it says of itself is longer than {most} bytes", member.pid);
+                connection.send(&Message::Refused { reason }, self.epoch).await
+            }
             Message::Hello { protocol, oldest, beat_ms, member, max_payload } => {
                 let theirs = Speaks { protocol, oldest: oldest.unwrap_or(protocol) };
                 self.control(connection, theirs, beat_ms, member, max_payload).await
@@ -265,28 +279,38 @@ impl Broker {
     }
 
     async fn calls(&self, mut connection: Connection, id: MemberId, token: &str) -> Result<()> {
-        let peer = {
-            let roster = self.roster();
-            let entry = roster.members.get(&id).filter(|entry| entry.token == token && entry.lane.is_none());
-            let entry = entry.ok_or_else(|| AgentError::BadFrame(format!("no welcome for member {id}")))?;
-            Peer { calls_us: true, id, max_payload: entry.max_payload, protocol: entry.protocol }
-        };
-        connection.send(&Message::CallsOpen, self.epoch).await?;
-        let open = lane::open(connection.into_parts(), self.epoch, peer, &self.context)?;
-        if let Some(entry) = self.roster().members.get_mut(&id) {
-            entry.lane = Some(Arc::clone(&open.lane));
+        let is_welcome = |entry: &&Entry| entry.token == token && entry.lane.is_none();
+        if !self.roster().members.get(&id).is_some_and(|entry| is_welcome(&entry)) {
+            return Err(AgentError::BadFrame(format!("no welcome for member {id}")));
         }
+        connection.send(&Message::CallsOpen, self.epoch).await?;
+        let open = {
+            let mut roster = self.roster();
+            // Its control connection may have ended meanwhile: then it is no member, and nothing of it is run.
+            let entry = roster.members.get_mut(&id).filter(|entry| is_welcome(&&**entry));
+            let entry = entry.ok_or(AgentError::Disconnected)?;
+            let peer = Peer { calls_us: true, id, max_payload: entry.max_payload, protocol: entry.protocol };
+            let end = ControlEnd { outbox: entry.outbox.clone(), signs: Arc::clone(&entry.signs) };
+            let open = lane::open(connection.into_parts(), self.epoch, peer, end, &self.context)?;
+            entry.lane = Some(Arc::clone(&open.lane));
+            open
+        };
         if self.is_closing() {
             // It came between: nothing of it was accepted.
             open.lane.finish(false);
         }
         let outcome = open.run().await;
-        if !self.is_closing() {
-            // Either connection's end is the member's: its control task ends when its outbox is gone. What it has said
-            // last on its control lane, that it leaves or what it answers, is heard first.
-            tokio::time::sleep(HEAR_OUT).await;
-            self.leave(id);
+        if self.is_closing() {
+            // What was granted on it was said on the control lane until now.
+            if let Some(entry) = self.roster().members.get(&id).filter(|entry| entry.said_bye) {
+                entry.outbox.finish();
+                return outcome;
+            }
         }
+        // Either connection's end is the member's. What it has said last on its control lane, that it leaves or what it
+        // answers, is heard first.
+        tokio::time::sleep(HEAR_OUT).await;
+        self.leave(id);
         outcome
     }
 
@@ -308,7 +332,13 @@ impl Broker {
         self.gathers_changed.notify_one();
         self.forget_metrics(roster, &entry.info);
         if entry.said_bye {
+            entry.outbox.finish();
             return;
+        }
+        // Both of its connections end, and what has arrived on its call lane is read first: nobody calls who is no member.
+        entry.outbox.cut();
+        if let Some(lane) = &entry.lane {
+            lane.hang_up();
         }
         self.context.inbox.tell(Notice::MemberLeft { member: entry.info.clone() });
         self.broadcast(roster, Some(id), &Message::Left { member: entry.info.clone() });
@@ -324,29 +354,30 @@ impl Broker {
 
     /// Sends to every member but one.
     fn broadcast(&self, roster: &mut Roster, except: Option<MemberId>, message: &Message) {
-        self.send_to_all(roster, except, &message.to_bytes(self.epoch).into());
+        self.send_to_all(roster, except, &Outgoing::message(message, self.epoch));
     }
 
-    /// Sends to every member but one. A member that has not read its messages for long is turned out: it joins again
-    /// when it reads on. One whose connection has ended leaves by itself, when what it has said last was heard.
-    fn send_to_all(&self, roster: &mut Roster, except: Option<MemberId>, bytes: &Bytes) {
-        let deaf: Vec<_> = roster
-            .members
-            .iter()
-            .filter(|(id, entry)| {
-                Some(**id) != except && entry.outbox.try_send(bytes.clone()) == Err(Refused::Full)
-            })
-            .map(|(id, _)| *id)
-            .collect();
+    /// Sends to every member but one, without waiting. What members ask of each other, the broker does not take as long as
+    /// too much waits for them; only messages of its own may pile up for one that does not read.
+    fn send_to_all(&self, roster: &mut Roster, except: Option<MemberId>, frame: &Outgoing) {
+        let others = roster.members.iter().filter(|(id, _)| Some(**id) != except);
+        let mut deaf = Vec::new();
+        for (id, entry) in others {
+            if entry.outbox.frames() < MOST_FRAMES {
+                entry.outbox.send(frame.clone());
+            } else {
+                deaf.push(*id);
+            }
+        }
         for id in deaf {
-            self.turn_out(roster, id);
+            self.turn_out(roster, id, "does not read its messages");
         }
     }
 
-    /// Takes a member off the roster whose outbox is full.
-    fn turn_out(&self, roster: &mut Roster, id: MemberId) {
+    /// Takes a member off the roster that does not do its part, and ends its connections: it joins again when it goes on.
+    fn turn_out(&self, roster: &mut Roster, id: MemberId, why: &str) {
         if let Some(entry) = roster.members.get(&id) {
-            warn!("member {id} (pid {}) does not read its messages: it is turned out", entry.info.pid);
+            warn!("member {id} (pid {}) {why}: it is turned out", entry.info.pid);
             self.remove(roster, id);
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use talking::Talking;
+use talking::{write_out, Talking};
 use tokio::sync::{mpsc, Notify};
 use tokio::time::timeout;
 use tracing::warn;
@@ -15,11 +15,15 @@ use tracing::warn;
 use crate::error::{AgentError, Result};
 use crate::inbox::{Inbox, Letter, Notice};
 use crate::ipc::ask::{Ask, Question, Shortcuts};
-use crate::ipc::connection::{Connection, Incoming};
+use crate::ipc::connection::Connection;
 use crate::ipc::deaths::Known;
-use crate::ipc::frame::{Frame, Kind};
-use crate::ipc::lane::{self, LaneContext, OpenLane, Peer};
+use crate::ipc::flow::budget::held;
+use crate::ipc::flow::receiving::{Heard, Receiving, Terms, Weight};
+use crate::ipc::flow::signs::Signs;
+use crate::ipc::flow::GRANTS;
+use crate::ipc::lane::{self, ControlEnd, Lane, LaneContext, OpenLane, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
+use crate::ipc::outbox::Outbox;
 use crate::ipc::parcel::{Body, Parcel};
 use crate::ipc::voice::Voice;
 use crate::role::{Epoch, MemberId};
@@ -29,6 +33,8 @@ use crate::watch::{ticks, Limits};
 
 /// How long one lane is read on when the other has ended before it: a dead peer's socket ends by itself.
 const DRAIN: Duration = Duration::from_secs(1);
+/// Characters of why a primary refuses us.
+const LONGEST_REASON: usize = 1000;
 /// How often we say that we run, when the primary does not tell how often it wants to hear it.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -83,6 +89,8 @@ pub struct Following {
     control: Connection,
     calls: Connection,
     max_payload: usize,
+    /// The largest payload that we take on the control lane.
+    max_control: usize,
     protocol: u32,
     beat: Duration,
 }
@@ -131,7 +139,10 @@ pub async fn join(
             let known = Known::new(primary.clone(), id, members, dead);
             (protocol, beat_ms, id, epoch, primary, token, max_payload, known)
         }
-        Message::Refused { reason } => return Err(AgentError::Refused(reason)),
+        Message::Refused { reason } => {
+            // It goes into errors and logs.
+            return Err(AgentError::Refused(reason.chars().take(LONGEST_REASON).collect()));
+        }
         other => return Err(AgentError::BadFrame(format!("{other:?} where a welcome belongs"))),
     };
     if speaks.agree(Speaks { protocol, oldest: protocol }).is_none() {
@@ -140,7 +151,10 @@ pub async fn join(
             primary.pid
         )));
     }
-    control.set_limit(max_payload);
+    if !known.is_bounded() || token.len() > MemberInfo::LARGEST {
+        return Err(AgentError::BadFrame("a welcome that tells more of a member than there is".into()));
+    }
+    let max_control = control.agree(protocol, max_payload);
     let mut calls = Connection::connect(address).await?;
     calls.send(&Message::OpenCalls { id, token }, epoch).await?;
     match calls.next_message().await? {
@@ -148,7 +162,8 @@ pub async fn join(
         other => return Err(AgentError::BadFrame(format!("{other:?} where an open lane belongs"))),
     }
     let beat = beat_ms.map_or(BEAT, |ms| Duration::from_millis(ms.clamp(20, 60_000)));
-    Ok(Following { epoch, id, primary, known, control, calls, max_payload: theirs, protocol, beat })
+    let max_payload = theirs;
+    Ok(Following { epoch, id, primary, known, control, calls, max_payload, max_control, protocol, beat })
 }
 
 impl Following {
@@ -165,46 +180,74 @@ impl Following {
         said: &mut mpsc::UnboundedReceiver<Say>,
         account: &mut Account,
     ) -> Result<()> {
-        let Self { epoch, id, primary, known, mut control, calls, max_payload, protocol, beat } = self;
+        let Self { epoch, id, primary, known, mut control, calls, max_payload, max_control, protocol, beat } =
+            self;
         let inbox = Arc::clone(&context.inbox);
-        let voice = Arc::new(Voice::new(epoch, &control)?);
+        let voice = Arc::new(Voice::new(epoch, protocol, &control)?);
         let _entered = shortcuts.voices.enter(&voice);
         let (members, dead) = (known.members(), known.dead());
         inbox.tell(Notice::Following { epoch, id, primary: primary.clone(), members, dead, max_payload });
         let peer = Peer { calls_us: false, id: primary.id, max_payload, protocol };
-        let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, context)?;
+        let outbox = Outbox::new(protocol, epoch);
+        let signs = Arc::new(Signs::default());
+        let own = ControlEnd { outbox: outbox.clone(), signs: Arc::clone(&signs) };
+        let lane: OpenLane = lane::open(calls.into_parts(), epoch, peer, own, context)?;
+        let end = Arc::clone(&lane.lane);
         if primary.state == MemberState::Ready {
             inbox.tell(Notice::PrimaryReady { epoch });
         }
         let Account { written, taken, known } = account;
         let known = RefCell::new(known);
         let (incoming, outward) = control.halves();
+        let terms = Terms {
+            protocol,
+            max_control,
+            max_calls: lane::most(context.max_payload),
+            budget: context.receive.clone(),
+            signs: Arc::clone(&signs),
+            outbox: outbox.clone(),
+        };
+        let receiving = Receiving::new(incoming, terms);
         let ask = &shortcuts.ask;
-        let hearing = Hearing { inbox: &inbox, ask, primary: &primary, epoch, manners, taken, known: &known };
-        let limits = manners.limits;
-        let talking = Talking {
+        let hearing = Hearing {
             inbox: &inbox,
-            voice: &voice,
+            ask,
+            primary: &primary,
             epoch,
-            id,
-            outward,
-            beat,
-            limits,
-            written,
+            manners,
+            taken,
             known: &known,
+            outbox: &outbox,
+            lane: &end,
+            signs: &signs,
+            is_old: protocol < GRANTS,
+        };
+        let limits = manners.limits;
+        let talking = Talking { inbox: &inbox, outbox: &outbox, epoch, id, beat, limits, known: &known };
+        let talk = async {
+            let mut writing = std::pin::pin!(write_out(&outbox, &voice, outward, written));
+            let goodbye = tokio::select! {
+                outcome = &mut writing => return outcome,
+                goodbye = talking.run(said) => goodbye?,
+            };
+            outbox.finish();
+            writing.await?;
+            if let Some(is_said) = goodbye {
+                is_said.notify_one();
+            }
+            Ok(())
         };
         let control = async {
-            let mut hearing = std::pin::pin!(hearing.run(incoming));
+            let mut hearing = std::pin::pin!(hearing.run(receiving));
             tokio::select! {
                 outcome = &mut hearing => outcome,
-                outcome = talking.run(said) => match outcome {
+                outcome = talk => match outcome {
                     Ok(()) => Ok(()),
                     // The primary has gone; what it said before, its last word too, is still to be heard.
                     Err(error) => timeout(DRAIN, hearing).await.unwrap_or(Err(error)),
                 },
             }
         };
-        let end = Arc::clone(&lane.lane);
         let (mut running, mut control) = (std::pin::pin!(lane.run()), std::pin::pin!(control));
         // When one has ended, there may still be something in the other's socket.
         tokio::select! {
@@ -233,46 +276,58 @@ struct Hearing<'a> {
     manners: Manners,
     taken: &'a mut Option<u64>,
     known: &'a RefCell<&'a mut Known>,
+    outbox: &'a Outbox,
+    lane: &'a Lane,
+    signs: &'a Signs,
+    /// The primary knows of no flow control.
+    is_old: bool,
 }
 
 impl Hearing<'_> {
-    async fn run(mut self, mut incoming: Incoming<'_>) -> Result<()> {
+    async fn run(mut self, mut receiving: Receiving<'_>) -> Result<()> {
         let limits = self.manners.limits;
         // The primary was told to beat so often.
         let every = limits.beat();
         let mut looks = ticks(every);
         let mut silence = Silence::new(every, Instant::now());
+        let mut seen = self.signs.of_life();
         let mut frozen = false;
         loop {
-            let frame = tokio::select! {
-                frame = async {
-                    // A busy event loop makes the socket fill up, not our memory.
-                    self.inbox.room().await;
-                    incoming.next().await
-                } => frame?,
-                _ = looks.tick() => {
-                    let now = Instant::now();
-                    if !self.inbox.has_room() {
-                        // It is we who don't read.
-                        silence.heard(now);
+            let heard = tokio::select! {
+                heard = async {
+                    if self.is_old {
+                        // A busy event loop makes the socket fill up, not our memory.
+                        self.inbox.room().await;
                     }
-                    let silent = silence.look(now);
-                    let is_silent = silent >= limits.frozen(every);
-                    self.note_silence(is_silent.then_some(silent));
-                    if silent >= limits.max_silence && !frozen {
-                        frozen = true;
-                        self.report_frozen(silent);
-                    }
-                    continue;
-                }
+                    receiving.next().await
+                } => Some(heard?),
+                _ = looks.tick() => None,
             };
-            silence.heard(Instant::now());
-            self.note_silence(None);
-            if frozen {
-                frozen = false;
-                self.inbox.tell(Notice::PrimaryThawed);
+            let now = Instant::now();
+            let signs = self.signs.of_life();
+            if heard.is_some() || signs != seen {
+                seen = signs;
+                silence.heard(now);
+                self.note_silence(None);
+                if std::mem::take(&mut frozen) {
+                    self.inbox.tell(Notice::PrimaryThawed);
+                }
             }
-            self.understand(frame)?;
+            if let Some(heard) = heard {
+                self.understand(heard)?;
+                continue;
+            }
+            if receiving.is_paused() || (self.is_old && !self.inbox.has_room()) {
+                // It is we who don't read.
+                silence.heard(now);
+            }
+            let silent = silence.look(now);
+            let is_silent = silent >= limits.frozen(every);
+            self.note_silence(is_silent.then_some(silent));
+            if silent >= limits.max_silence && !frozen {
+                frozen = true;
+                self.report_frozen(silent);
+            }
         }
     }
 
@@ -288,19 +343,15 @@ impl Hearing<'_> {
     }
 
     /// What JavaScript is told of what the primary says.
-    fn understand(&mut self, frame: Frame) -> Result<()> {
-        if frame.kind == Kind::Parcel {
-            let (parcel, body) = Parcel::from_frame(frame)?;
-            if let Parcel::Collect { scrape, until } = parcel {
-                self.ask.ask(Question { epoch: self.epoch, scrape, until }, self.inbox);
+    fn understand(&mut self, heard: Heard) -> Result<()> {
+        let message = match heard {
+            Heard::Message(message) => message,
+            Heard::Parcel(parcel, body, weight) => {
+                self.pass_on(parcel, body, weight);
                 return Ok(());
             }
-            // When nobody waits for it any more.
-            let expires = if let Parcel::Ask { until, .. } = parcel { Some(until) } else { None };
-            self.inbox.post(Letter { expires, ..Letter::of(parcel, body) });
-            return Ok(());
-        }
-        let message = Message::from_frame(&frame)?;
+            Heard::CallsGranted => return self.lane.granted(),
+        };
         self.known.borrow_mut().hear(&message);
         let notice = match message {
             Message::Beat { .. } => return Ok(()),
@@ -322,12 +373,39 @@ impl Hearing<'_> {
         Ok(())
     }
 
+    fn pass_on(&self, parcel: Parcel, mut body: Body, weight: Weight) {
+        if let Parcel::Collect { scrape, until } = parcel {
+            self.ask.ask(Question { epoch: self.epoch, scrape, until }, self.inbox);
+            return;
+        }
+        body.bytes = match weight {
+            Weight { permit: Some(permit), .. } => held(body.bytes, permit),
+            Weight { counted: 0, .. } => body.bytes,
+            Weight { counted, .. } => held(body.bytes, Credit { outbox: self.outbox.clone(), counted }),
+        };
+        // When nobody waits for it any more.
+        let expires = if let Parcel::Ask { until, .. } = parcel { Some(until) } else { None };
+        self.inbox.post(Letter { expires, ..Letter::of(parcel, body) });
+    }
+
     fn report_frozen(&self, silent: Duration) {
         self.inbox.tell(Notice::PrimaryFrozen { silent_ms: millis(silent) });
         // A thread of our own process can't be frozen while we run.
         if self.manners.on_frozen == OnFrozen::Kill && self.primary.pid != std::process::id() {
             kill(self.primary.pid);
         }
+    }
+}
+
+/// Gives its sender credit for a parcel, when JavaScript has taken it or is not going to.
+struct Credit {
+    outbox: Outbox,
+    counted: usize,
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.outbox.credit_back(self.counted);
     }
 }
 

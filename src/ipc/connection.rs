@@ -11,11 +11,15 @@ use tokio::time::timeout;
 
 use crate::error::{AgentError, Result};
 use crate::ipc::direct::Direct;
-use crate::ipc::frame::{Frame, FrameReader};
+use crate::ipc::flow::budget::Permit;
+use crate::ipc::flow::signs::Signs;
+use crate::ipc::flow::{GRANTS, SMALL};
+use crate::ipc::frame::{Frame, FrameReader, Kind};
 use crate::ipc::message::Message;
 use crate::role::Epoch;
 
-/// The largest control message.
+/// The largest control message, a welcome for one, which tells of all members; and what a frame may have over the largest
+/// payload.
 const CONTROL_LIMIT: usize = 1024 * 1024;
 /// How long a handshake may take, each step.
 pub const HANDSHAKE: Duration = Duration::from_secs(2);
@@ -51,7 +55,10 @@ impl Connection {
     pub async fn connect(address: &Path) -> Result<Self> {
         let name = address.to_fs_name::<GenericFilePath>()?;
         let stream = timeout(HANDSHAKE, Stream::connect(name)).await.map_err(|_| no_answer())??;
-        Self::accepted(stream)
+        if let Some(error) = foreigner(&stream) {
+            return Err(error);
+        }
+        Ok(Self { stream, reader: FrameReader::new(CONTROL_LIMIT) })
     }
 
     /// Takes a connection that was accepted.
@@ -62,7 +69,8 @@ impl Connection {
         if let Some(error) = foreigner(&stream) {
             return Err(error);
         }
-        Ok(Self { stream, reader: FrameReader::new(CONTROL_LIMIT) })
+        // A hello is short.
+        Ok(Self { stream, reader: FrameReader::new(SMALL) })
     }
 
     /// The next frame. Safe to cancel.
@@ -70,7 +78,10 @@ impl Connection {
     /// # Errors
     /// [`AgentError::Disconnected`] at the end, [`AgentError::BadFrame`] for bytes that are no frame.
     pub async fn next(&mut self) -> Result<Frame> {
-        next_frame(&self.stream, &mut self.reader).await?.ok_or(AgentError::Disconnected)
+        match next_frame(&self.stream, &mut self.reader, |_, _| {}).await? {
+            Arrived::Frame(frame) => Ok(frame),
+            Arrived::Large(_) | Arrived::End => Err(AgentError::Disconnected),
+        }
     }
 
     /// The next message of a handshake.
@@ -98,9 +109,13 @@ impl Connection {
         Ok((&self.stream).write_all(bytes).await?)
     }
 
-    /// Changes the largest payload that is taken, once the other end is known.
-    pub fn set_limit(&mut self, max_payload: usize) {
-        self.reader.set_limit(max_payload.saturating_add(CONTROL_LIMIT));
+    /// What frames are taken, once the other end is known. Returns the largest payload, with a parcel's head, of frames that
+    /// come whole or in chunks.
+    pub fn agree(&mut self, protocol: u32, max_payload: usize) -> usize {
+        let most = max_payload.saturating_add(CONTROL_LIMIT);
+        self.reader.set_limit(if protocol >= GRANTS { SMALL } else { most });
+        self.reader.set_gate(SMALL);
+        most
     }
 
     /// Its socket for another thread, where there can be one.
@@ -131,13 +146,35 @@ pub struct Incoming<'a> {
     reader: &'a mut FrameReader,
 }
 
+/// What has arrived.
+#[derive(Debug)]
+pub enum Arrived {
+    /// A frame.
+    Frame(Frame),
+    /// The beginning of a frame whose payload, of that length, waits for a permit.
+    Large(usize),
+    /// The end of the stream.
+    End,
+}
+
 impl Incoming<'_> {
-    /// As [`Connection::next`].
+    /// What arrives next; `signs` tell of all bytes. Safe to cancel.
     ///
     /// # Errors
     /// As [`Connection::next`].
-    pub async fn next(&mut self) -> Result<Frame> {
-        next_frame(self.stream, self.reader).await?.ok_or(AgentError::Disconnected)
+    pub async fn next(&mut self, signs: &Signs) -> Result<Arrived> {
+        let note = |reader: &FrameReader, bytes| {
+            signs.note_control();
+            if reader.begun() == Some(Kind::Chunk) {
+                signs.note_chunk(bytes);
+            }
+        };
+        next_frame(self.stream, self.reader, note).await
+    }
+
+    /// A large frame may be read on.
+    pub fn grant(&mut self, permit: Permit) {
+        self.reader.grant(permit);
     }
 }
 
@@ -146,29 +183,46 @@ impl Incoming<'_> {
 pub struct Outward<'a>(&'a Stream);
 
 impl Outward<'_> {
-    /// As [`Connection::send_bytes`].
+    /// Writes all of it, and tells `moved` whenever the socket has taken a part.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub async fn send(self, bytes: &[u8]) -> Result<()> {
-        let mut stream = self.0;
-        Ok(stream.write_all(bytes).await?)
+    pub async fn send(self, bytes: &[u8], moved: impl Fn()) -> Result<()> {
+        let (mut stream, mut rest) = (self.0, bytes);
+        while !rest.is_empty() {
+            let count = stream.write(rest).await?;
+            if count == 0 {
+                return Err(AgentError::Disconnected);
+            }
+            rest = &rest[count..];
+            moved();
+        }
+        Ok(())
     }
 }
 
-/// The next frame of a stream, or `None` at its end. Safe to cancel.
+/// The next frame of a stream. `note` is told how many bytes were read, with the reader that has them. Safe to cancel.
 ///
 /// # Errors
 /// [`AgentError::BadFrame`], or an error of the operating system's.
-pub async fn next_frame(stream: &Stream, reader: &mut FrameReader) -> Result<Option<Frame>> {
+pub async fn next_frame(
+    stream: &Stream,
+    reader: &mut FrameReader,
+    note: impl Fn(&FrameReader, usize),
+) -> Result<Arrived> {
     loop {
         if let Some(frame) = reader.next_frame()? {
-            return Ok(Some(frame));
+            return Ok(Arrived::Frame(frame));
+        }
+        if let Some(length) = reader.wants() {
+            return Ok(Arrived::Large(length));
         }
         let mut stream = stream;
-        if stream.read_buf(reader.space()).await? == 0 {
-            return Ok(None);
+        let count = stream.read_buf(reader.space()).await?;
+        if count == 0 {
+            return Ok(Arrived::End);
         }
+        note(reader, count);
     }
 }
 

@@ -170,6 +170,13 @@ impl Known {
         }
     }
 
+    /// Whether nobody in it has longer texts than a member may have.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        let dead = self.dead.iter().map(|death| &death.member);
+        self.members.values().chain([&self.primary]).chain(dead).all(MemberInfo::is_bounded)
+    }
+
     /// The primary is asked how the group does.
     pub fn ask(&mut self, request: u32) {
         self.asked.push(request);

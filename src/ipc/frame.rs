@@ -16,8 +16,11 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::error::{AgentError, Result};
+use crate::ipc::flow::budget::{held, Permit};
 use crate::role::Epoch;
 
+/// The largest payload, with a parcel's head, that needs no grant of its receiver; and the largest chunk.
+pub const SMALL: usize = 64 * 1024;
 /// Size of the header, the length field included.
 pub const HEADER_LEN: usize = 16;
 /// What `length` counts of the header.
@@ -46,6 +49,8 @@ pub enum Kind {
     PackedCalls = 6,
     /// [`Kind::Replies`] whose values are packed.
     PackedReplies = 7,
+    /// A part of a large frame of the control lane, from protocol 4 on ([`crate::ipc::flow`]).
+    Chunk = 8,
 }
 
 impl Kind {
@@ -69,6 +74,7 @@ impl TryFrom<u8> for Kind {
             5 => Ok(Self::Ring),
             6 => Ok(Self::PackedCalls),
             7 => Ok(Self::PackedReplies),
+            8 => Ok(Self::Chunk),
             other => Err(AgentError::BadFrame(format!("unknown kind {other}"))),
         }
     }
@@ -157,8 +163,8 @@ pub fn header(kind: Kind, codec: Codec, epoch: Epoch, head: usize, payload: usiz
 ///
 /// # Errors
 /// [`AgentError::BadFrame`] when they are none, or its payload is larger than `limit`.
-pub fn whole(bytes: Vec<u8>, limit: usize) -> Result<Frame> {
-    let mut reader = FrameReader { buffer: Bytes::from(bytes).into(), limit };
+pub fn whole(bytes: impl Into<Bytes>, limit: usize) -> Result<Frame> {
+    let mut reader = FrameReader { buffer: bytes.into().into(), ..FrameReader::new(limit) };
     match reader.next_frame()? {
         Some(frame) if reader.buffer.is_empty() => Ok(frame),
         _ => Err(AgentError::BadFrame("not one whole frame".into())),
@@ -170,13 +176,39 @@ pub fn whole(bytes: Vec<u8>, limit: usize) -> Result<Frame> {
 pub struct FrameReader {
     buffer: BytesMut,
     limit: usize,
+    /// A larger payload waits for a permit.
+    gate: usize,
+    permit: Option<Permit>,
 }
 
 impl FrameReader {
     /// A reader that refuses a frame whose payload is larger than `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), limit }
+        Self { buffer: BytesMut::new(), limit, gate: usize::MAX, permit: None }
+    }
+
+    /// From now on frames with a payload of more than `gate` bytes wait for [`Self::grant`].
+    pub fn set_gate(&mut self, gate: usize) {
+        self.gate = gate;
+    }
+
+    /// The payload's length of the next frame, when that waits for a permit.
+    #[must_use]
+    pub fn wants(&self) -> Option<usize> {
+        let payload = self.payload().filter(|payload| *payload > self.gate && *payload <= self.limit);
+        payload.filter(|_| self.permit.is_none())
+    }
+
+    /// The next frame may be taken. The permit is dropped with its payload.
+    pub fn grant(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
+    /// The kind of the frame that has begun to arrive.
+    #[must_use]
+    pub fn begun(&self) -> Option<Kind> {
+        self.buffer.get(4).and_then(|kind| Kind::try_from(*kind).ok())
     }
 
     /// Changes the limit, for what has not been taken yet.
@@ -197,11 +229,17 @@ impl FrameReader {
         &mut self.buffer
     }
 
-    /// The whole length of the frame whose beginning is in the buffer, if it tells already and is within the limit.
+    /// The whole length of the frame whose beginning is in the buffer, if it tells already and may be taken.
     fn announced(&self) -> Option<usize> {
+        let payload = self.payload().filter(|payload| *payload <= self.limit)?;
+        self.wants().is_none().then_some(payload + HEADER_LEN)
+    }
+
+    /// The length of its payload, as it says.
+    fn payload(&self) -> Option<usize> {
         let length = self.buffer.get(..4)?;
         let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
-        (length <= self.limit + HEADER_AFTER_LENGTH).then_some(length + 4)
+        length.checked_sub(HEADER_AFTER_LENGTH)
     }
 
     /// The next whole frame, if it has arrived.
@@ -221,10 +259,15 @@ impl FrameReader {
             let size = length - HEADER_AFTER_LENGTH;
             return Err(AgentError::BadFrame(format!("{size} bytes are over the limit of {}", self.limit)));
         }
-        if self.buffer.len() < 4 + length {
+        if self.buffer.len() < 4 + length || self.wants().is_some() {
             return Ok(None);
         }
         let mut frame = self.buffer.split_to(4 + length);
+        let is_large = length - HEADER_AFTER_LENGTH > SMALL;
+        if is_large {
+            // Its memory is freed with it: it is not for the frames behind it, for as long as a connection lives.
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
         frame.advance(4);
         let kind = Kind::try_from(frame.get_u8())?;
         let codec = Codec::try_from(frame.get_u8())?;
@@ -237,6 +280,9 @@ impl FrameReader {
         let head = payload.split_to(head);
         if codec == Codec::Text && std::str::from_utf8(&payload).is_err() {
             return Err(AgentError::BadFrame("text that is not UTF-8".into()));
+        }
+        if let Some(permit) = self.permit.take_if(|_| is_large) {
+            payload = held(payload, permit);
         }
         Ok(Some(Frame { kind, codec, epoch, payload, head }))
     }

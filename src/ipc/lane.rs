@@ -5,6 +5,9 @@
 //! socket ([`reader`]), or, where that can't be, by a task of the agent's thread, into the inbox with its one coalesced
 //! wake-up ([`open`] has both). Order per lane holds on either path: the task writes only while the queue is not empty,
 //! and the JavaScript thread only while it is. On Linux small frames to an end that is awake pass by the socket ([`express`]).
+//!
+//! A large frame waits in the queue until the other end has granted it, on the control lane ([`crate::ipc::flow`]), and so do
+//! those behind it. It travels whole.
 
 mod budget;
 #[cfg(target_os = "linux")]
@@ -30,15 +33,19 @@ use interprocess::local_socket::tokio::Stream;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::error::Result;
+use crate::error::{AgentError, Result};
 use crate::inbox::Inbox;
 use crate::ipc::direct::Direct;
-use crate::ipc::frame::{self, Codec, Frame, Kind};
-use crate::ipc::message::Final;
+use crate::ipc::flow::budget::{Permit, ReceiveBudget};
+use crate::ipc::flow::signs::Signs;
+use crate::ipc::flow::{GRANTS, SMALL};
+use crate::ipc::frame::{self, Codec, Frame, Kind, HEADER_LEN};
+use crate::ipc::message::{Final, Message};
+use crate::ipc::outbox::Outbox;
 use crate::role::Epoch;
 
 pub use budget::Budget;
-pub use open::{open, OpenLane, Peer};
+pub use open::{most, open, OpenLane, Peer};
 pub use traffic::Traffic;
 
 /// While so many bytes of replies wait to be written to a caller, no more calls are read from it. The caller's end always
@@ -47,10 +54,6 @@ const PAUSE_READING: usize = 16 * 1024 * 1024;
 
 /// How often a lane whose member has ended otherwise is looked at.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(2);
-
-/// The protocol's version since which lanes may have shared memory. JavaScript packs values since then, too.
-#[cfg(target_os = "linux")]
-const RINGS: u32 = 3;
 
 /// Who reads what arrives on a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,15 +86,18 @@ pub struct Lane {
     pub epoch: Epoch,
     /// The other end makes the calls.
     pub calls_us: bool,
-    /// The other end knows of memory that both share.
-    #[cfg(target_os = "linux")]
-    knows_rings: bool,
+    /// The other end grants large frames, and waits for grants.
+    grants: bool,
+    /// The control lane of the same member.
+    control: ControlEnd,
     read_by: ReadBy,
     state: Mutex<State>,
     queued: Notify,
     written: Notify,
     /// It was read to its end, or JavaScript has refused it.
     ended: Notify,
+    /// The event loop has met a large frame that was not announced.
+    asked: Notify,
     inbox: Arc<Inbox>,
     budget: Arc<Budget>,
     traffic: Arc<Traffic>,
@@ -105,6 +111,10 @@ struct State {
     queue: VecDeque<Chunk>,
     /// The bytes of it that are not written yet.
     unwritten: usize,
+    /// How many large frames of it are granted, from its front.
+    granted: usize,
+    /// The next large one is announced.
+    announced: bool,
     /// The socket has room for large frames.
     has_room: bool,
     /// Nothing can be written any more.
@@ -127,6 +137,8 @@ struct State {
     paused: bool,
     /// JavaScript has more of it than it can run for now.
     held: bool,
+    /// The payload's length of a frame that the other end did not announce, and for which there is no room yet.
+    asks: Option<usize>,
     /// How it came to its end, when the event loop has read it, or JavaScript has refused it.
     end: Option<Result<()>>,
     /// The other end's last word.
@@ -137,7 +149,21 @@ struct State {
 }
 
 /// What is left of a frame.
-type Chunk = Vec<u8>;
+#[derive(Debug)]
+struct Chunk {
+    bytes: Vec<u8>,
+    /// It waits for a grant.
+    is_large: bool,
+}
+
+/// The control lane that belongs to a call lane.
+#[derive(Clone, Debug)]
+pub struct ControlEnd {
+    /// Where large frames are announced.
+    pub outbox: Outbox,
+    /// What is seen of the other end.
+    pub signs: Arc<Signs>,
+}
 
 /// What came of giving a batch to a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,22 +195,34 @@ impl State {
     fn may_read(&self) -> bool {
         (self.unwritten < PAUSE_READING || self.broken) && !self.held
     }
+
+    /// It must not be read for now.
+    fn is_to_pause(&self, calls_us: bool) -> bool {
+        self.asks.is_some() || (calls_us && !self.may_read())
+    }
 }
 
 impl Lane {
-    fn new(epoch: Epoch, peer: Peer, stream: &Stream, context: &LaneContext) -> Result<Self> {
+    fn new(
+        epoch: Epoch,
+        peer: Peer,
+        control: ControlEnd,
+        stream: &Stream,
+        context: &LaneContext,
+    ) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         Ok(Self {
             id: LaneId(NEXT.fetch_add(1, Ordering::Relaxed)),
             epoch,
             calls_us: peer.calls_us,
-            #[cfg(target_os = "linux")]
-            knows_rings: peer.protocol >= RINGS,
+            grants: peer.protocol >= GRANTS,
+            control,
             read_by: context.read_by,
             state: Mutex::default(),
             queued: Notify::new(),
             written: Notify::new(),
             ended: Notify::new(),
+            asked: Notify::new(),
             inbox: Arc::clone(&context.inbox),
             budget: Arc::clone(&context.budget),
             traffic: Arc::clone(&context.traffic),
@@ -216,6 +254,11 @@ impl Lane {
             return;
         }
         self.make_room(state, payload.len());
+        if self.grants && payload.len() > SMALL {
+            self.keep(state, [header.as_slice(), payload].concat(), true);
+            self.announce(state);
+            return;
+        }
         let written = if state.is_written_out() { self.write_now(&header, payload) } else { 0 };
         let whole = header.len() + payload.len();
         if written == whole {
@@ -225,12 +268,83 @@ impl Lane {
         let mut rest = Vec::with_capacity(whole - written);
         rest.extend_from_slice(header.get(written..).unwrap_or_default());
         rest.extend_from_slice(&payload[written.saturating_sub(header.len())..]);
-        state.unwritten += rest.len();
-        self.budget.hold(rest.len());
-        state.queue.push_back(rest);
+        self.keep(state, rest, false);
+    }
+
+    fn keep(&self, state: &mut State, bytes: Vec<u8>, is_large: bool) {
+        state.unwritten += bytes.len();
+        self.budget.hold(bytes.len());
+        state.queue.push_back(Chunk { bytes, is_large });
         self.queued.notify_one();
     }
 
+    /// Announces the first large frame that is not granted, if none is announced.
+    fn announce(&self, state: &mut State) {
+        if state.announced {
+            return;
+        }
+        let next = state.queue.iter().filter(|chunk| chunk.is_large).nth(state.granted);
+        if let Some(next) = next {
+            let bytes = u32::try_from(next.bytes.len() - HEADER_LEN).unwrap_or(u32::MAX);
+            state.announced = true;
+            self.control.outbox.say(&Message::Announce { bytes, lane: true });
+        }
+    }
+
+    /// The other end has granted what was announced.
+    ///
+    /// # Errors
+    /// When nothing was.
+    pub fn granted(&self) -> Result<()> {
+        let mut state = self.state();
+        if !std::mem::take(&mut state.announced) {
+            return Err(AgentError::BadFrame("a grant of calls that nobody waits for".into()));
+        }
+        state.granted += 1;
+        self.announce(&mut state);
+        drop(state);
+        self.queued.notify_one();
+        Ok(())
+    }
+
+    /// The permit of a large frame that has begun to arrive; `None` when it has to wait for one, because the other end has not
+    /// announced it: then [`Self::wait_for_room`] asks for it.
+    fn admit(&self, length: usize) -> Result<Option<Permit>> {
+        let permit = self.control.signs.take_granted(length);
+        if permit.is_ok() || self.grants {
+            return permit.map(Some);
+        }
+        self.state().asks.get_or_insert(length);
+        self.asked.notify_one();
+        Ok(None)
+    }
+
+    /// Waits for the room that [`Self::admit`] has asked for, again and again.
+    async fn wait_for_room(&self, budget: &ReceiveBudget) {
+        loop {
+            self.asked.notified().await;
+            let Some(length) = self.state().asks else { continue };
+            self.control.signs.grant_calls(length, budget.take(length).await);
+            let mut state = self.state();
+            state.asks = None;
+            self.go_on(state);
+        }
+    }
+
+    /// Whether it is for the other end to send, or to read: what has arrived is read.
+    #[must_use]
+    pub fn waits_for_peer(&self) -> bool {
+        let state = self.state();
+        if state.asks.is_some() || state.held {
+            return false;
+        }
+        let is_unread = state.unwritten >= PAUSE_READING;
+        drop(state);
+        is_unread || !self.direct.as_ref().is_some_and(|direct| direct.is_readable())
+    }
+
+    /// Writes what the socket takes at once. An error is not reported here: the reader meets it, after it has read
+    /// what the other end had sent before.
     fn write_now(&self, header: &[u8], payload: &[u8]) -> usize {
         self.direct.as_ref().map_or(0, |direct| direct.write_now(header, payload))
     }
@@ -290,6 +404,14 @@ impl Lane {
         self.state().unwritten as u64
     }
 
+    /// Ends the lane for both ends, whoever reads it. What has arrived is read first, where it can be.
+    pub fn hang_up(&self) {
+        match &self.direct {
+            Some(direct) => direct.hang_up(),
+            None => self.end(Ok(())),
+        }
+    }
+
     /// The lane brings nothing more: it was read to its end, or ends because of what it has brought.
     pub fn end(&self, how: Result<()>) {
         self.state().end.get_or_insert(how);
@@ -330,7 +452,7 @@ impl Lane {
     /// Who waits for the other end to read looks again.
     fn go_on(&self, mut state: MutexGuard<'_, State>) {
         self.written.notify_one();
-        let was_paused = state.paused && state.may_read();
+        let was_paused = state.paused && !state.is_to_pause(self.calls_us);
         state.paused &= !was_paused;
         drop(state);
         if was_paused {
@@ -409,4 +531,6 @@ pub struct LaneContext {
     pub traffic: Arc<Traffic>,
     /// Who reads them.
     pub read_by: ReadBy,
+    /// Out of which large frames are granted, on all connections.
+    pub receive: ReceiveBudget,
 }

@@ -9,9 +9,9 @@ use crate::ipc::health::Standing;
 use crate::role::{Epoch, MemberId};
 
 /// The protocol's version, raised with each change of what is said between members.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// The oldest version that is spoken too: one back, during a rolling restart.
-pub const OLDEST_PROTOCOL: u32 = 2;
+pub const OLDEST_PROTOCOL: u32 = 3;
 
 /// The protocol's versions that a process speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,15 @@ pub struct MemberInfo {
 }
 
 impl MemberInfo {
+    /// The largest, in bytes of JSON: everybody is told of each member, and a welcome tells of all of them.
+    pub const LARGEST: usize = 2048;
+
+    /// Whether its texts are as short as those that processes have: others keep it, and tell it on.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        json(self).len() <= Self::LARGEST
+    }
+
     /// A process of which nothing more is said: ready, a candidate, `configured`, and not joined yet. For tests and
     /// benchmarks, which name what is different.
     #[must_use]
@@ -213,6 +222,25 @@ pub enum Message {
         request: u32,
         /// Everybody, the primary first.
         members: Vec<MemberInfo>,
+    },
+    /// Both ways, from protocol 4 on, see [`crate::ipc::flow`]: a large frame is to be sent.
+    Announce {
+        /// The length of its payload, with a parcel's head.
+        bytes: u32,
+        /// On the call lane.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lane: bool,
+    },
+    /// The answer to [`Message::Announce`]: it may be sent.
+    Grant {
+        /// On the call lane.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lane: bool,
+    },
+    /// Both ways, from protocol 4 on: so much of the parcels that were sent is handed on.
+    Credit {
+        /// In bytes of their frames.
+        bytes: u32,
     },
     /// From a member: how do the members of the group do?
     AskHealth {

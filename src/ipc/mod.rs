@@ -29,6 +29,7 @@ pub mod client;
 pub mod connection;
 pub mod deaths;
 pub mod direct;
+pub mod flow;
 pub mod frame;
 pub mod gather;
 pub mod health;

@@ -1,149 +1,191 @@
-//! What waits to be written to a member's control connection, bounded in number and in bytes.
+//! What waits to be written to a control connection: put in from anywhere, without waiting, and taken out by the one task that
+//! writes. What is in it is bounded by those who put in ([`crate::ipc::flow`]).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::Notify;
 
-/// How many messages may wait for a member that doesn't read.
-const MESSAGES: usize = 65_536;
-/// How many bytes are written at once, when there is more than one message.
-const BATCH: usize = 256 * 1024;
+use crate::error::Result;
+use crate::ipc::flow::sending::{Outgoing, Piece, SendQueue};
+use crate::ipc::flow::WINDOW;
+use crate::ipc::message::Message;
+use crate::role::Epoch;
 
-/// The end that puts in.
+/// Credit of less than this is given later.
+const LEAST_CREDIT: usize = WINDOW / 4;
+
+/// See the module. Clones are one outbox.
 #[derive(Clone, Debug)]
-pub struct Outbox {
-    queue: mpsc::Sender<Bytes>,
-    bytes: Arc<AtomicUsize>,
-    taken: Arc<AtomicU64>,
-    most: usize,
-}
+pub struct Outbox(Arc<Shared>);
 
-/// The end that takes out.
 #[derive(Debug)]
-pub struct Outgoing {
-    queue: mpsc::Receiver<Bytes>,
-    bytes: Arc<AtomicUsize>,
-    taken: Arc<AtomicU64>,
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+    ended: Notify,
 }
 
-/// The end that puts in, without keeping the outbox open.
-#[derive(Clone, Debug)]
-pub struct WeakOutbox {
-    queue: mpsc::WeakSender<Bytes>,
-    bytes: Arc<AtomicUsize>,
+#[derive(Debug)]
+struct State {
+    queue: SendQueue,
+    end: End,
+    /// A number that grows as long as the peer reads more than words of flow control and beats.
+    moved: u64,
+    /// What was handed on, and not credited yet.
+    owed: usize,
 }
 
-/// Why a message was not put in.
+/// How long an outbox lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// There is no room: the member doesn't read.
-    Full,
-    /// Nobody takes out any more: the member's connection has ended.
-    Closed,
-}
-
-/// A new outbox, in which `most` bytes may wait, beside one message that is larger by itself.
-#[must_use]
-pub fn outbox(most: usize) -> (Outbox, Outgoing) {
-    let (sender, receiver) = mpsc::channel(MESSAGES);
-    let (bytes, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
-    let outgoing = Outgoing { queue: receiver, bytes: Arc::clone(&bytes), taken: Arc::clone(&taken) };
-    (Outbox { queue: sender, bytes, taken, most }, outgoing)
+enum End {
+    Open,
+    /// What is in it is written, and then its connection ends.
+    WhenEmpty,
+    /// Its connection ends now.
+    Now,
 }
 
 impl Outbox {
-    /// Puts a message in. Never waits.
+    /// Of a connection on which that protocol is spoken, in the tenure `epoch`.
+    #[must_use]
+    pub fn new(protocol: u32, epoch: Epoch) -> Self {
+        let queue = SendQueue::new(protocol, epoch);
+        let state = Mutex::new(State { queue, end: End::Open, moved: 0, owed: 0 });
+        Self(Arc::new(Shared { state, changed: Notify::new(), ended: Notify::new() }))
+    }
+
+    /// Puts a frame in. Nothing is kept when the connection has ended.
+    pub fn send(&self, frame: Outgoing) {
+        self.change(|state| state.queue.push(frame));
+    }
+
+    /// Puts a word of flow control in, which passes all other frames.
+    pub fn say(&self, word: &Message) {
+        self.change(|state| state.queue.push_urgent(word));
+    }
+
+    /// Puts a beat in, which passes all other frames.
+    pub fn beat(&self, beat: &Message) {
+        self.change(|state| state.queue.push_beat(beat));
+    }
+
+    /// So many bytes of counted frames that came from the other end are handed on.
+    pub fn credit_back(&self, bytes: usize) {
+        let mut state = self.state();
+        state.owed += bytes;
+        if state.owed >= LEAST_CREDIT {
+            let bytes = u32::try_from(std::mem::take(&mut state.owed)).unwrap_or(u32::MAX);
+            state.queue.push_urgent(&Message::Credit { bytes });
+            drop(state);
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// The other end has granted what was announced.
     ///
     /// # Errors
-    /// [`Refused`], with the reason.
-    pub fn try_send(&self, message: Bytes) -> Result<(), Refused> {
-        // First: what waited when the connection ended is never taken out.
-        if self.queue.is_closed() {
-            return Err(Refused::Closed);
-        }
-        let size = message.len();
-        let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
-        let sent = if waiting > 0 && waiting + size > self.most {
-            Err(Refused::Full)
-        } else {
-            self.queue.try_send(message).map_err(|error| match error {
-                TrySendError::Full(_) => Refused::Full,
-                TrySendError::Closed(_) => Refused::Closed,
-            })
-        };
-        if sent.is_err() {
-            self.bytes.fetch_sub(size, Ordering::Relaxed);
-        }
-        sent
-    }
-}
-
-impl Outbox {
-    /// Whether a message of that size would find room.
-    #[must_use]
-    pub fn has_room(&self, size: usize) -> bool {
-        let (waiting, _) = self.progress();
-        waiting == 0 || waiting + size <= self.most
+    /// When nothing was.
+    pub fn granted(&self) -> Result<()> {
+        let granted = self.state().queue.grant();
+        self.0.changed.notify_one();
+        granted
     }
 
-    /// How many bytes wait, and how many were taken out, all in all: that changes as long as the member reads.
+    /// The other end has handed on so many bytes.
+    pub fn credited(&self, bytes: usize) {
+        self.change(|state| state.queue.credit(bytes));
+    }
+
+    /// How many bytes wait, and a number that changes as long as the peer reads.
     #[must_use]
     pub fn progress(&self) -> (usize, u64) {
-        (self.bytes.load(Ordering::Relaxed), self.taken.load(Ordering::Relaxed))
+        let state = self.state();
+        (state.queue.waiting(), state.moved)
     }
 
-    /// The same outbox, for one who must not keep it open.
+    /// How many bytes of small frames wait.
     #[must_use]
-    pub fn downgrade(&self) -> WeakOutbox {
-        WeakOutbox { queue: self.queue.downgrade(), bytes: Arc::clone(&self.bytes) }
+    pub fn waiting_small(&self) -> usize {
+        self.state().queue.waiting_small()
     }
-}
 
-impl WeakOutbox {
-    /// Puts in what `message` makes, when nothing else waits.
-    pub fn send_if_idle(&self, message: impl FnOnce() -> Bytes) {
-        if self.bytes.load(Ordering::Relaxed) == 0 {
-            if let Some(queue) = self.queue.upgrade() {
-                let message = message();
-                let size = message.len();
-                self.bytes.fetch_add(size, Ordering::Relaxed);
-                if queue.try_send(message).is_err() {
-                    // No room: somebody was quicker.
-                    self.bytes.fetch_sub(size, Ordering::Relaxed);
+    /// How many frames wait.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.state().queue.frames()
+    }
+
+    /// Whether a large frame waits.
+    #[must_use]
+    pub fn has_large(&self) -> bool {
+        self.state().queue.has_large()
+    }
+
+    /// Ends the connection when all that is in it is written.
+    pub fn finish(&self) {
+        self.end(End::WhenEmpty);
+    }
+
+    /// Ends the connection now.
+    pub fn cut(&self) {
+        self.end(End::Now);
+        self.0.ended.notify_one();
+    }
+
+    fn end(&self, how: End) {
+        self.change(|state| {
+            if state.end != End::Now {
+                state.end = how;
+            }
+        });
+    }
+
+    /// Waits for [`Self::cut`].
+    pub async fn is_cut(&self) {
+        while self.state().end != End::Now {
+            self.0.ended.notified().await;
+        }
+    }
+
+    /// The next bytes to write; `None` at the end. Safe to cancel.
+    pub async fn next(&self) -> Option<Piece> {
+        loop {
+            {
+                let mut state = self.state();
+                if state.end == End::Now {
+                    return None;
+                }
+                if let Some(piece) = state.queue.next_piece() {
+                    return Some(piece);
+                }
+                if state.end == End::WhenEmpty && state.queue.is_empty() {
+                    return None;
                 }
             }
+            self.0.changed.notified().await;
         }
     }
-}
 
-impl Outgoing {
-    /// Whether nothing waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// The next messages, as one piece of bytes; `None` when nobody puts in any more. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Bytes> {
-        let first = self.queue.recv().await?;
-        self.count(first.len());
-        let mut batch: Option<Vec<u8>> = None;
-        let mut size = first.len();
-        while size < BATCH {
-            let Ok(message) = self.queue.try_recv() else { break };
-            self.count(message.len());
-            size += message.len();
-            batch.get_or_insert_with(|| first.to_vec()).extend_from_slice(&message);
+    /// The socket has taken bytes of a piece.
+    pub fn moved(&self, piece: &Piece) {
+        if piece.is_load {
+            self.state().moved += 1;
         }
-        Some(batch.map_or(first, Bytes::from))
     }
 
-    fn count(&self, size: usize) {
-        self.bytes.fetch_sub(size, Ordering::Relaxed);
-        self.taken.fetch_add(size as u64, Ordering::Relaxed);
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        {
+            let mut state = self.state();
+            if state.end == End::Now {
+                return;
+            }
+            change(&mut state);
+        }
+        self.0.changed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,42 +193,34 @@ impl Outgoing {
 mod tests {
     use super::*;
 
-    const BYTES: usize = 1024;
-
-    #[tokio::test]
-    async fn messages_come_out_together_and_in_order() {
-        let (outbox, mut outgoing) = outbox(BYTES);
-        for message in [&b"a"[..], b"bc", b"d"] {
-            assert!(outbox.try_send(Bytes::from_static(message)).is_ok());
-        }
-        assert_eq!(outgoing.next().await, Some(Bytes::from_static(b"abcd")));
-        drop(outbox);
-        assert_eq!(outgoing.next().await, None);
+    fn joined() -> Outgoing {
+        Outgoing::message(&Message::CallsOpen, Epoch(1))
     }
 
     #[tokio::test]
-    async fn what_waits_is_bounded_in_bytes_and_what_is_taken_makes_room() {
-        let (outbox, mut outgoing) = outbox(BYTES);
-        let large = Bytes::from(vec![0; BYTES / 2 + 1]);
-        assert_eq!(outbox.try_send(large.clone()), Ok(()));
-        assert_eq!(outbox.try_send(large.clone()), Err(Refused::Full));
-        assert!(outgoing.next().await.is_some());
-        assert_eq!(outbox.try_send(large), Ok(()));
+    async fn what_waits_is_written_before_the_end_and_nothing_after_a_cut() {
+        let outbox = Outbox::new(4, Epoch(1));
+        outbox.send(joined());
+        outbox.send(joined());
+        outbox.finish();
+        let piece = outbox.next().await.map(|piece| piece.bytes.len());
+        assert_eq!((piece, outbox.next().await), (Some(2 * joined().len()), None));
+        let outbox = Outbox::new(4, Epoch(1));
+        outbox.send(joined());
+        outbox.cut();
+        outbox.send(joined());
+        assert_eq!(outbox.next().await, None);
+        outbox.is_cut().await;
     }
 
     #[tokio::test]
-    async fn one_message_that_is_larger_than_the_bound_passes_alone() {
-        let (outbox, _outgoing) = outbox(BYTES);
-        assert_eq!(outbox.try_send(Bytes::from(vec![0; BYTES + 1])), Ok(()));
-        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Refused::Full));
-    }
-
-    #[tokio::test]
-    async fn an_outbox_that_nobody_empties_any_more_is_closed_and_not_full() {
-        let (outbox, outgoing) = outbox(BYTES);
-        assert_eq!(outbox.try_send(Bytes::from(vec![0; BYTES])), Ok(()));
-        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Refused::Full));
-        drop(outgoing);
-        assert_eq!(outbox.try_send(Bytes::from_static(b"x")), Err(Refused::Closed));
+    async fn credit_is_given_in_large_parts() {
+        let outbox = Outbox::new(4, Epoch(1));
+        outbox.credit_back(LEAST_CREDIT - 1);
+        outbox.finish();
+        assert_eq!(outbox.next().await, None);
+        outbox.credit_back(1);
+        let credit = Message::Credit { bytes: u32::try_from(LEAST_CREDIT).unwrap_or(0) }.to_bytes(Epoch(1));
+        assert_eq!(outbox.next().await.map(|piece| piece.bytes), Some(credit));
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AgentError, Result};
+use crate::ipc::flow::sending::Class;
 use crate::ipc::frame::{self, Codec, Frame, Kind};
 use crate::ipc::message::MemberInfo;
 use crate::role::Epoch;
@@ -213,22 +214,49 @@ impl Parcel {
         matches!(self, Self::Gather { .. } | Self::Publish { .. })
     }
 
+    /// Which other parcels it keeps its order with.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Gather { .. } | Self::Publish { .. } | Self::Topic { .. } | Self::Published { .. } => {
+                Class::Request
+            }
+            Self::Ask { .. } => Class::Question,
+            Self::Answer { .. } | Self::Outcome { .. } | Self::Gathered { .. } => Class::Answer,
+            Self::Schema {}
+            | Self::Snapshot { .. }
+            | Self::WantSchema { .. }
+            | Self::Collect { .. }
+            | Self::Scrape { .. }
+            | Self::Scraped { .. } => Class::Metrics,
+        }
+    }
+
     /// The parcel as the bytes of a frame.
     ///
     /// # Errors
     /// [`AgentError::BadFrame`] when the head is larger than [`MAX_HEAD`].
+    pub fn to_bytes(&self, epoch: Epoch, body: &Body) -> Result<Bytes> {
+        let mut out = self.start(epoch, body)?;
+        out.extend_from_slice(&body.bytes);
+        Ok(out.into())
+    }
+
+    /// What stands before the body in that frame.
+    ///
+    /// # Errors
+    /// As [`Self::to_bytes`].
     ///
     /// # Panics
     /// Never: a head has only fields that JSON can hold.
-    pub fn to_bytes(&self, epoch: Epoch, body: &Body) -> Result<Bytes> {
+    pub fn start(&self, epoch: Epoch, body: &Body) -> Result<Vec<u8>> {
         let head =
             serde_json::to_vec(self).expect("the types of this module have only fields that JSON can hold");
         if head.len() > MAX_HEAD {
             return Err(AgentError::BadFrame(format!("a head of {} bytes", head.len())));
         }
-        let mut out = Vec::new();
-        frame::encode_parcel(&mut out, body.codec, epoch, &head, &body.bytes);
-        Ok(out.into())
+        let header = frame::header(Kind::Parcel, body.codec, epoch, head.len(), body.bytes.len());
+        Ok([header.as_slice(), &head].concat())
     }
 
     /// The parcel in a frame.

@@ -105,6 +105,7 @@ impl Poll for Poller {
 
     fn finish(&self, lane: u32) -> Option<Final> {
         let polled = self.lanes.borrow_mut().remove(&lane)?;
+        polled.reader.borrow_mut().read_out();
         while self.pump(&polled, false) == Fill::Some {}
         let last = polled.reader.borrow().lane().last();
         last

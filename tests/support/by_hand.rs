@@ -4,11 +4,14 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
+use std::time::Duration;
+
 use process_agent::agent::Options;
+use process_agent::ipc::frame::{Frame, FrameReader, Kind};
 use process_agent::ipc::message::{MemberInfo, Message, PROTOCOL};
 use process_agent::role::{Epoch, MemberId};
 
-use super::Member;
+use super::{Member, BOUND};
 
 /// A primary.
 pub struct Fake {
@@ -72,5 +75,112 @@ impl Fake {
         stream.read_exact(&mut length).expect("a length");
         stream.read_exact(&mut vec![0; u32::from_le_bytes(length) as usize]).expect("a frame");
         stream
+    }
+}
+
+/// One end of a connection: what it writes, and the frames that come.
+pub struct Wire {
+    pub stream: UnixStream,
+    pub epoch: Epoch,
+    reader: FrameReader,
+}
+
+impl Wire {
+    pub fn new(stream: UnixStream, epoch: Epoch) -> Self {
+        stream.set_read_timeout(Some(BOUND)).expect("a timeout");
+        Self { stream, epoch, reader: FrameReader::new(1 << 30) }
+    }
+
+    pub fn say(&mut self, message: &Message) {
+        self.stream.write_all(&message.to_bytes(self.epoch)).expect("it is read");
+    }
+
+    /// The next frame; `None` at the end.
+    pub fn frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.reader.next_frame().expect("frames") {
+                return Some(frame);
+            }
+            let mut bytes = [0; 16 * 1024];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.reader.space().extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Waits for a message.
+    pub fn until<T>(&mut self, what: &str, pick: impl Fn(&Message) -> Option<T>) -> T {
+        loop {
+            let frame = self.frame().unwrap_or_else(|| panic!("the end, before {what}"));
+            if frame.kind == Kind::Control {
+                if let Some(found) = pick(&Message::from_frame(&frame).expect("a message")) {
+                    return found;
+                }
+            }
+        }
+    }
+
+    pub fn until_granted(&mut self, of_calls: bool) {
+        self.until("a grant", |message| match message {
+            Message::Grant { lane } => (*lane == of_calls).then_some(()),
+            _ => None,
+        });
+    }
+
+    /// Whether a grant comes within `time`.
+    pub fn is_granted(&mut self, time: Duration) -> bool {
+        let until = std::time::Instant::now() + time;
+        self.stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a timeout");
+        let mut granted = false;
+        while !granted && std::time::Instant::now() < until {
+            while let Some(frame) = self.reader.next_frame().expect("frames") {
+                granted |= frame.kind == Kind::Control
+                    && matches!(Message::from_frame(&frame), Ok(Message::Grant { .. }));
+            }
+            let mut bytes = [0; 16 * 1024];
+            if let Ok(count) = self.stream.read(&mut bytes) {
+                self.reader.space().extend_from_slice(&bytes[..count]);
+            }
+        }
+        self.stream.set_read_timeout(Some(BOUND)).expect("a timeout");
+        granted
+    }
+
+    /// Waits for the end of the connection, whatever comes before it.
+    pub fn until_end(&mut self) {
+        while self.frame().is_some() {}
+    }
+}
+
+/// A member with both of its connections.
+pub struct Hand {
+    pub control: Wire,
+    pub calls: Wire,
+    pub id: MemberId,
+}
+
+impl Hand {
+    /// Joins as pid `pid`, speaking that protocol.
+    pub fn join(socket: &Path, pid: u32, protocol: u32) -> Self {
+        let mut control = Wire::new(UnixStream::connect(socket).expect("a primary listens"), Epoch(0));
+        let (oldest, beat_ms, max_payload) = (None, Some(25), 64 * 1024 * 1024);
+        let member = MemberInfo::of(pid);
+        control.say(&Message::Hello { protocol, oldest, beat_ms, member, max_payload });
+        let (id, epoch, token) = control.until("a welcome", |message| match message {
+            Message::Welcome { id, epoch, token, .. } => Some((*id, *epoch, token.clone())),
+            _ => None,
+        });
+        control.epoch = epoch;
+        let mut calls = Wire::new(UnixStream::connect(socket).expect("a primary listens"), epoch);
+        calls.say(&Message::OpenCalls { id, token });
+        calls.until("an open lane", |message| matches!(message, Message::CallsOpen).then_some(()));
+        Self { control, calls, id }
+    }
+
+    pub fn beat(&mut self) {
+        self.control.say(&Message::Beat { lag_ms: 0, is_stuck: false, dead: Vec::new() });
     }
 }

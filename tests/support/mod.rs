@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use process_agent::agent::{Agent, Options};
 use process_agent::inbox::{Item, Notice};
 use process_agent::ipc::ask::Ask;
@@ -87,7 +88,7 @@ impl Member {
         loop {
             let (items, left) = self.agent.take();
             let now = Instant::now();
-            self.told.extend(items.into_iter().filter(Item::accept).map(|item| (now, item)));
+            self.told.extend(items.into_iter().filter(Item::accept).map(|item| (now, copied(item))));
             if !left {
                 break;
             }
@@ -166,5 +167,20 @@ impl Member {
             assert!(self.woken.recv_timeout(left).is_ok(), "waited for lane {nth}; told: {:#?}", self.told);
             self.take_all();
         }
+    }
+}
+
+/// What JavaScript keeps is a copy: the memory in which it came is free.
+fn copied(item: Item) -> Item {
+    match item {
+        Item::Frame(lane, mut frame) => {
+            frame.payload = Bytes::copy_from_slice(&frame.payload);
+            Item::Frame(lane, frame)
+        }
+        Item::Letter(mut letter) => {
+            letter.body.bytes = Bytes::copy_from_slice(&letter.body.bytes);
+            Item::Letter(letter)
+        }
+        other => other,
     }
 }

@@ -12,8 +12,8 @@ export function batchOf(count: number): number {
   return Math.min(MOST, Math.max(LEAST, count));
 }
 
-/** A batch stops growing at this many characters: in UTF-8 well below what a frame may have beside one payload. */
-export const BATCH_SIZE = 512 * 1024;
+/** A batch stops growing at this many characters: what is larger waits for a grant of the other end. */
+export const BATCH_SIZE = 60 * 1024;
 /** No batch of packed ones is larger: it is read into memory of this size. */
 export const LARGEST_BATCH = 64 * 1024;
 

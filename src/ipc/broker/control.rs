@@ -1,27 +1,33 @@
 //! The control lane of one member, seen from its broker: hello, then whatever either end has to say.
 
-use std::sync::atomic::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::{Broker, Entry, HEAR_OUT};
+use super::routes::Towards;
+use super::{vitals, Broker, Entry, HEAR_OUT, MOST_FRAMES};
 use crate::error::{AgentError, Result};
 use crate::inbox::Notice;
-use crate::ipc::connection::{Connection, Incoming, Outward};
-use crate::ipc::frame::Kind;
+use crate::ipc::connection::{Connection, Outward};
+use crate::ipc::flow::receiving::{Heard, Receiving, Terms};
+use crate::ipc::flow::sending::Outgoing;
+use crate::ipc::flow::signs::Signs;
+use crate::ipc::flow::GRANTS;
 use crate::ipc::health::Vitals;
+use crate::ipc::lane;
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
-use crate::ipc::outbox::{outbox, Outbox, Outgoing, Refused, WeakOutbox};
-use crate::ipc::parcel::Parcel;
+use crate::ipc::outbox::Outbox;
 use crate::role::MemberId;
 use crate::time::{millis, now_ms};
-use crate::watch::silence::Silence;
 use crate::watch::ticks;
 
 /// Bounds of how often a member may want to hear of us.
 const BEAT_MS: std::ops::RangeInclusive<u64> = 20..=60_000;
+/// How often it is looked whether a member may be heard again, or credited.
+const LOOK: Duration = Duration::from_millis(5);
 
 impl Broker {
     pub(super) async fn control(
@@ -43,61 +49,92 @@ impl Broker {
             warn!("pid {} was refused: it speaks {theirs}, this process {}", member.pid, self.speaks);
             return connection.send(&Message::Refused { reason }, self.epoch).await;
         };
-        connection.set_limit(self.context.max_payload);
-        let (outbox, outgoing) = outbox(self.context.budget.most());
-        let (id, welcome) = self.enter(member, protocol, max_payload, outbox.clone());
+        let max_control = connection.agree(protocol, self.context.max_payload);
+        let outbox = Outbox::new(protocol, self.epoch);
+        let signs = Arc::new(Signs::default());
+        let (id, welcome) = self.enter(member, protocol, max_payload, outbox.clone(), Arc::clone(&signs));
         let _left = Leaving { broker: self, id };
         connection.send(&welcome, self.epoch).await?;
         let wanted = beat_ms.unwrap_or(millis(self.limits.beat())).clamp(*BEAT_MS.start(), *BEAT_MS.end());
         let (incoming, outward) = connection.halves();
-        // The roster has the other end: when it turns the member out, what is queued is still written.
-        let beats = self.beat_to(outbox.downgrade(), Duration::from_millis(wanted));
-        drop(outbox);
-        let mut hearing = std::pin::pin!(self.hear(id, incoming));
+        let terms = Terms {
+            protocol,
+            max_control,
+            max_calls: lane::most(self.context.max_payload),
+            budget: self.context.receive.clone(),
+            signs,
+            outbox: outbox.clone(),
+        };
+        let receiving = Receiving::new(incoming, terms);
+        let beats = self.beat_to(&outbox, Duration::from_millis(wanted));
+        let mut hearing = std::pin::pin!(self.hear(id, receiving, &outbox, protocol >= GRANTS));
         tokio::select! {
             // First: its goodbye may still be unread when the end of its call lane has taken it off the roster.
             biased;
             outcome = &mut hearing => outcome,
-            outcome = self.tell(id, outgoing, outward) => match outcome {
-                Ok(()) => Ok(()),
+            outcome = tell(&outbox, outward) => match outcome {
+                Ok(()) => {
+                    debug!("member {id} was told everything");
+                    Ok(())
+                }
                 // It has gone; what it said before is still to be heard.
                 Err(error) => timeout(HEAR_OUT, hearing).await.unwrap_or(Err(error)),
             },
+            () = outbox.is_cut() => Ok(()),
             () = beats => Ok(()),
         }
     }
 
-    async fn hear(&self, id: MemberId, mut incoming: Incoming<'_>) -> Result<()> {
+    /// Hears a member, at all times. It is given credit for what is handed on, when those who are to read that have room for
+    /// more; one that knows of no credit is not heard meanwhile.
+    async fn hear(
+        &self,
+        id: MemberId,
+        mut receiving: Receiving<'_>,
+        outbox: &Outbox,
+        credits: bool,
+    ) -> Result<()> {
+        let mut owed = 0;
+        let (mut towards, mut waits) = (Towards::Nobody, BTreeMap::new());
         loop {
-            let frame = incoming.next().await?;
+            if towards != Towards::Nobody && !self.is_anybody_reading(towards, &mut waits) {
+                outbox.credit_back(std::mem::take(&mut owed));
+                towards = Towards::Nobody;
+                waits.clear();
+            }
+            let waiting = towards != Towards::Nobody;
+            let looks = waiting || receiving.is_paused();
+            let heard = tokio::select! {
+                heard = receiving.next(), if credits || !waiting => Some(heard?),
+                () = tokio::time::sleep(LOOK), if looks => None,
+            };
+            let Some(heard) = heard else {
+                if !credits {
+                    // It is we who don't listen.
+                    self.note_heard(id);
+                }
+                continue;
+            };
             self.note_heard(id);
-            if frame.kind == Kind::Parcel {
-                let (parcel, body) = Parcel::from_frame(frame)?;
-                self.hear_parcel(id, parcel, body).await?;
-            } else {
-                self.listen_to(id, &Message::from_frame(&frame)?)?;
+            match heard {
+                Heard::Message(message) => self.listen_to(id, &message)?,
+                Heard::Parcel(parcel, body, weight) => {
+                    owed += weight.counted;
+                    towards = towards.and(self.route(id, parcel, body, weight.permit.as_ref())?);
+                }
+                Heard::CallsGranted => {
+                    let lane = self.roster().members.get(&id).and_then(|entry| entry.lane.clone());
+                    lane.map_or(Ok(()), |lane| lane.granted())?;
+                }
             }
         }
     }
 
-    /// Writes until the last word is out, or the member is turned out.
-    async fn tell(&self, id: MemberId, mut outgoing: Outgoing, outward: Outward<'_>) -> Result<()> {
-        while let Some(bytes) = outgoing.next().await {
-            outward.send(&bytes).await?;
-            if outgoing.is_empty() && self.has_said_bye(id) {
-                debug!("member {id} was told everything");
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    async fn beat_to(&self, outbox: WeakOutbox, every: Duration) {
+    async fn beat_to(&self, outbox: &Outbox, every: Duration) {
         let mut beat = ticks(every);
         loop {
             beat.tick().await;
-            // Whatever else waits to be written is a sign of life as well.
-            outbox.send_if_idle(|| self.beat().to_bytes(self.epoch).into());
+            outbox.beat(&self.beat());
         }
     }
 
@@ -107,6 +144,7 @@ impl Broker {
         protocol: u32,
         max_payload: usize,
         outbox: Outbox,
+        signs: Arc<Signs>,
     ) -> (MemberId, Message) {
         let mut roster = self.roster();
         roster.last_id += 1;
@@ -131,12 +169,13 @@ impl Broker {
         self.broadcast(&mut roster, Some(id), &Message::Joined { member: info.clone() });
         let entry = Entry {
             vitals: Vitals::new(info.state, info.joined_at),
-            silence: Silence::new(self.limits.beat(), Instant::now()),
+            looks: vitals::Looks::new(self.limits.beat(), Instant::now()),
             info,
             token,
             max_payload,
             protocol,
             outbox,
+            signs,
             lane: None,
             taken: 0,
             said_bye: false,
@@ -168,30 +207,33 @@ impl Broker {
             }
             Message::ListMembers { request } => {
                 drop(roster);
-                self.answer_question(id, &Message::Members { request: *request, members: self.members() })
+                self.answer_question(id, &Message::Members { request: *request, members: self.members() });
+                Ok(())
             }
             Message::AskHealth { request } => {
                 drop(roster);
-                self.answer_question(id, &Message::Health { request: *request, members: self.standings() })
+                self.answer_question(id, &Message::Health { request: *request, members: self.standings() });
+                Ok(())
             }
             other => Err(AgentError::BadFrame(format!("{other:?} from a member"))),
         }
     }
 
-    fn answer_question(&self, id: MemberId, answer: &Message) -> Result<()> {
-        let sender = self.roster().members.get(&id).map(|entry| entry.outbox.clone());
-        let bytes = answer.to_bytes(self.epoch).into();
-        match sender.map(|outbox| outbox.try_send(bytes)) {
-            Some(Err(Refused::Full)) => Err(AgentError::Disconnected),
-            // Who is gone reads no answer; what else it has said is still heard.
-            Some(Ok(()) | Err(Refused::Closed)) | None => Ok(()),
+    /// One that asks without reading the answers gets no more of them.
+    fn answer_question(&self, id: MemberId, answer: &Message) {
+        let outbox = self.roster().members.get(&id).map(|entry| entry.outbox.clone());
+        if let Some(outbox) = outbox.filter(|outbox| outbox.frames() < MOST_FRAMES) {
+            outbox.send(Outgoing::message(answer, self.epoch));
         }
     }
+}
 
-    fn has_said_bye(&self, id: MemberId) -> bool {
-        self.closing.load(Ordering::Relaxed)
-            && self.roster().members.get(&id).is_some_and(|entry| entry.said_bye)
+/// Writes until the last word is out, or the member is turned out.
+async fn tell(outbox: &Outbox, outward: Outward<'_>) -> Result<()> {
+    while let Some(piece) = outbox.next().await {
+        outward.send(&piece.bytes, || outbox.moved(&piece)).await?;
     }
+    Ok(())
 }
 
 /// Takes a member off the roster when its control connection ends, however it ends.

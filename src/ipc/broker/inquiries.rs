@@ -53,7 +53,7 @@ impl Broker {
         let (request, inquiry) = self.inquiries().open();
         let body = Body { codec: Codec::Text, bytes: args.into() };
         let asker = (MemberId::BROKER, request);
-        if let Err(error) = self.ask_all(&mut roster, asker, name.to_owned(), timeout, None, &body) {
+        if let Err(error) = self.ask_all(&mut roster, asker, name.to_owned(), timeout, None, &body, None) {
             warn!("the members could not be asked: {error}");
             return None;
         }

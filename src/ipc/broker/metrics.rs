@@ -19,6 +19,7 @@ use self::group::{incarnation, Scrape};
 use super::{Broker, Roster};
 use crate::error::Result;
 use crate::ipc::ask::{Ask, Question};
+use crate::ipc::flow::sending::Outgoing;
 use crate::ipc::frame::Codec;
 use crate::ipc::message::MemberInfo;
 use crate::ipc::parcel::{Body, Parcel, Request, ScrapeId};
@@ -121,7 +122,7 @@ impl Broker {
             Parcel::Snapshot { scrape } => {
                 let taken = self.metrics().put_snapshot(from, who, &body.bytes);
                 if taken.is_err() {
-                    return self.deliver(roster, from, Parcel::WantSchema { scrape }, Body::none());
+                    return self.deliver(roster, from, Parcel::WantSchema { scrape }, Body::none(), None);
                 }
                 let mut metrics = self.metrics();
                 metrics.note_answer(from, scrape);
@@ -177,8 +178,9 @@ impl Broker {
         let ask = metrics.ask.clone();
         drop(metrics);
         if asks {
-            let bytes = Parcel::Collect { scrape: id, until }.to_bytes(self.epoch, &Body::none())?;
-            self.send_to_all(roster, spared, &bytes);
+            let collect = Parcel::Collect { scrape: id, until };
+            let frame = Outgoing::parcel(&collect, self.epoch, &Body::none(), None)?;
+            self.send_to_all(roster, spared, &frame);
             if spared != Some(own) {
                 ask.ask(Question { epoch: self.epoch, scrape: id, until }, &self.context.inbox);
             }
@@ -246,8 +248,8 @@ impl Broker {
             Some(_) => Body::none(),
             None => Body { codec: Codec::Text, bytes: Bytes::from(text) },
         };
-        if let Err(error) = self.deliver(roster, asker, Parcel::Scraped { request, problems, failure }, body)
-        {
+        let scraped = Parcel::Scraped { request, problems, failure };
+        if let Err(error) = self.deliver(roster, asker, scraped, body, None) {
             warn!("the group's metrics could not be told: {error}");
         }
     }

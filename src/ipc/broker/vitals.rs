@@ -4,13 +4,86 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use super::{Broker, Roster};
+use super::routes::MUCH;
+use super::{Broker, Entry, Roster};
 use crate::ipc::deaths::{Death, Legacy};
 use crate::ipc::health::Standing;
 use crate::ipc::message::{MemberInfo, MemberState, Message};
 use crate::role::MemberId;
 use crate::time::{millis, now_ms};
+use crate::watch::silence::Silence;
 use crate::watch::ticks;
+
+/// What is seen of a member from look to look.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// Since when no byte has come of it.
+    silence: Silence,
+    signs: u64,
+    /// Since when it has read nothing of what waits for it.
+    unread: Progress,
+    /// Since when no byte has come of a frame that was granted to it, on either lane.
+    owed: Progress,
+    owed_calls: Progress,
+}
+
+/// For how long something that is expected has not gone on.
+#[derive(Debug)]
+struct Progress {
+    silence: Silence,
+    count: u64,
+}
+
+impl Looks {
+    pub(super) fn new(period: Duration, now: Instant) -> Self {
+        let progress = || Progress { silence: Silence::new(period, now), count: 0 };
+        let silence = Silence::new(period, now);
+        Self { silence, signs: 0, unread: progress(), owed: progress(), owed_calls: progress() }
+    }
+}
+
+impl Progress {
+    fn look(&mut self, is_expected: bool, count: u64, now: Instant) -> Duration {
+        if !is_expected || self.count != count {
+            self.count = count;
+            self.silence.heard(now);
+        }
+        self.silence.look(now)
+    }
+}
+
+impl Entry {
+    /// It has said anything at all.
+    fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.looks.silence.heard(now);
+        if self.vitals.is_frozen() {
+            self.vitals.set_frozen(false, self.info.state, now_ms());
+        }
+    }
+
+    /// Why it can't stay, if for `limit` it has not gone on with what others wait for. Less than `much` harms nobody.
+    fn why_turned_out(&mut self, limit: Duration, much: usize, now: Instant) -> Option<String> {
+        let (waiting, moved) = self.outbox.progress();
+        let is_much = waiting > much || self.outbox.has_large();
+        let unread = self.looks.unread.look(is_much, moved, now);
+        let (is_expected, count) = self.signs.owed();
+        let on_control = self.looks.owed.look(is_expected, count, now);
+        let (is_expected, count) = self.signs.owed_calls();
+        // What has arrived and is not read is not its fault, unless it is not read because of what the member does not read.
+        let is_its_turn = self.lane.as_ref().is_some_and(|lane| lane.waits_for_peer());
+        let on_calls = self.looks.owed_calls.look(is_expected && is_its_turn, count, now);
+        let unsent = on_control.max(on_calls);
+        if unread >= limit {
+            return Some(format!(
+                "has read nothing for {} ms, and {waiting} bytes wait for it",
+                unread.as_millis()
+            ));
+        }
+        (unsent >= limit)
+            .then(|| format!("has sent nothing for {} ms of what it has announced", unsent.as_millis()))
+    }
+}
 
 impl Broker {
     /// Everybody, the primary first.
@@ -64,29 +137,31 @@ impl Broker {
     /// A member has said anything at all.
     pub(super) fn note_heard(&self, id: MemberId) {
         if let Some(entry) = self.roster().members.get_mut(&id) {
-            let now = Instant::now();
-            entry.heard_at = now;
-            entry.silence.heard(now);
-            if entry.vitals.is_frozen() {
-                entry.vitals.set_frozen(false, entry.info.state, now_ms());
-            }
+            entry.heard(Instant::now());
         }
     }
 
-    /// Looks, until cancelled, for members of which nothing is heard.
+    /// Looks, until cancelled, for members of which nothing is heard, or which hold up what others wait for.
     pub(super) async fn watch_members(&self) {
         let every = self.limits.beat();
         let mut looks = ticks(every);
         loop {
             looks.tick().await;
             self.look_for_frozen(Instant::now());
+            self.look_for_stalled(Instant::now());
         }
     }
 
     fn look_for_frozen(&self, now: Instant) {
         let limit = self.limits.frozen(self.limits.beat());
         for entry in self.roster().members.values_mut() {
-            let silence = entry.silence.look(now);
+            let signs = entry.signs.of_life();
+            if signs != entry.looks.signs {
+                // Bytes of a frame that is not whole yet, too.
+                entry.looks.signs = signs;
+                entry.heard(now);
+            }
+            let silence = entry.looks.silence.look(now);
             if silence >= limit && !entry.vitals.is_frozen() {
                 let since = now_ms().saturating_sub(millis(silence));
                 entry.vitals.set_frozen(true, entry.info.state, since);
@@ -100,6 +175,22 @@ impl Broker {
                     );
                 }
             }
+        }
+    }
+
+    fn look_for_stalled(&self, now: Instant) {
+        let limit = self.limits.max_silence;
+        let mut roster = self.roster();
+        // When all that may wait does, somebody has more than this.
+        let share = self.context.budget.most() / (2 * roster.members.len().max(1));
+        let much = MUCH.min(share);
+        let stalled: Vec<_> = roster
+            .members
+            .iter_mut()
+            .filter_map(|(id, entry)| Some((*id, entry.why_turned_out(limit, much, now)?)))
+            .collect();
+        for (id, why) in stalled {
+            self.turn_out(&mut roster, id, &why);
         }
     }
 

@@ -32,8 +32,19 @@ impl Direct {
     }
 
     /// Not called.
+    pub fn hang_up(&self) {
+        match *self {}
+    }
+
+    /// Not called.
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
+        match *self {}
+    }
+
+    /// Not called.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
         match *self {}
     }
 }

@@ -66,12 +66,27 @@ impl Direct {
         let _ = shutdown(&self.0, Shutdown::Write);
     }
 
+    /// Nothing more arrives or is written. What has arrived can still be read.
+    pub fn hang_up(&self) {
+        let _ = shutdown(&self.0, Shutdown::Both);
+    }
+
     /// Whether the other end has gone: then all that it is ever going to send is in the socket.
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(&self.0, GONE)];
+        self.shows(GONE)
+    }
+
+    /// Whether something has arrived that is not read.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.shows(PollFlags::IN)
+    }
+
+    fn shows(&self, flags: PollFlags) -> bool {
+        let mut fds = [PollFd::new(&self.0, flags)];
         let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-        fds[0].revents().intersects(GONE)
+        fds[0].revents().intersects(flags)
     }
 }
 

@@ -139,7 +139,6 @@ pub(super) struct Express {
 impl Express {
     /// `may_share` tells whether this end waits awake.
     pub(super) fn new(lane: &Lane, may_share: bool) -> Self {
-        let may_share = may_share && lane.knows_rings;
         Self { may_share, asked: lane.calls_us, awaiting: 0, file: None, inlet: None, taken: 0 }
     }
 }
@@ -148,18 +147,18 @@ impl LaneReader {
     /// The next frame, whichever way it has come: those of the ring have their numbers, and those of the socket the ones
     /// between.
     pub(super) fn next_in_order(&mut self) -> Result<Option<Frame>> {
-        let express = &mut self.express;
-        let frame = match &mut express.inlet {
-            Some(inlet) => inlet.take(express.taken + 1)?,
+        let next = self.express.taken + 1;
+        let frame = match &mut self.express.inlet {
+            Some(inlet) => inlet.take(next)?,
             None => None,
         };
         let frame = match frame {
             Some(frame) if !frame.kind.is_of_calls() => return Err(corrupt(Corrupt)),
-            None => self.frames.next_frame()?,
+            None => self.next_of_socket()?,
             some => some,
         };
         // Words about the memory itself are no frames of the lane's.
-        express.taken += u64::from(frame.as_ref().is_some_and(|frame| frame.kind != Kind::Ring));
+        self.express.taken += u64::from(frame.as_ref().is_some_and(|frame| frame.kind != Kind::Ring));
         Ok(frame)
     }
 

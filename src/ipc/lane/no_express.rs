@@ -18,7 +18,7 @@ impl Express {
 #[expect(clippy::unused_self, reason = "as on Linux")]
 impl LaneReader {
     pub(super) fn next_in_order(&mut self) -> Result<Option<Frame>> {
-        self.frames.next_frame()
+        self.next_of_socket()
     }
 
     pub(super) fn receive_memory(&mut self) -> Option<rustix::io::Result<usize>> {

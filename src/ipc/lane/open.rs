@@ -7,18 +7,25 @@ use std::time::Duration;
 use interprocess::local_socket::tokio::Stream;
 use tokio::io::AsyncWriteExt;
 
-use super::{Lane, LaneContext, Phase};
+use super::{ControlEnd, Lane, LaneContext, Phase};
 use crate::error::{AgentError, Result};
-use crate::inbox::{Inbox, Notice};
-use crate::ipc::connection::next_frame;
+use crate::inbox::Notice;
+use crate::ipc::connection::{next_frame, Arrived};
 #[cfg(unix)]
 use crate::ipc::direct::Direct;
+use crate::ipc::flow::SMALL;
 use crate::ipc::frame::{Frame, FrameReader, Kind};
 use crate::ipc::message::Final;
 use crate::role::{Epoch, MemberId};
 
 /// What a batch may have over the largest payload of one call.
 const BATCH_ROOM: usize = 2 * 1024 * 1024;
+/// The largest payload of a frame where that of a call is `max_payload`.
+#[must_use]
+pub fn most(max_payload: usize) -> usize {
+    max_payload.saturating_add(BATCH_ROOM)
+}
+
 /// How long a lane that has said its last word goes on writing.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -62,10 +69,12 @@ pub fn open(
     (stream, mut reader): (Stream, FrameReader),
     epoch: Epoch,
     peer: Peer,
+    control: ControlEnd,
     context: &LaneContext,
 ) -> Result<OpenLane> {
-    let lane = Arc::new(Lane::new(epoch, peer, &stream, context)?);
-    reader.set_limit(context.max_payload.saturating_add(BATCH_ROOM));
+    let lane = Arc::new(Lane::new(epoch, peer, control, &stream, context)?);
+    reader.set_limit(most(context.max_payload));
+    reader.set_gate(SMALL);
     let wire = match (context.read_by, &lane.direct) {
         #[cfg(unix)]
         (super::ReadBy::EventLoop, Some(direct)) => {
@@ -100,7 +109,7 @@ impl OpenLane {
             Wire::Whole(stream, mut reader) => {
                 let read = async {
                     tokio::select! {
-                        outcome = read(&stream, &mut reader, &lane, &context.inbox) => outcome,
+                        outcome = read(&stream, &mut reader, &lane, &context) => outcome,
                         refused = lane.read_to_end() => refused,
                     }
                 };
@@ -108,7 +117,11 @@ impl OpenLane {
             }
             #[cfg(unix)]
             Wire::Outward(direct) => {
-                both(&lane, lane.read_to_end(), write(&lane, Out::Direct(&direct))).await
+                let carried = both(&lane, lane.read_to_end(), write(&lane, Out::Direct(&direct)));
+                tokio::select! {
+                    outcome = carried => outcome,
+                    () = lane.wait_for_room(&context.receive) => Ok(()),
+                }
             }
         }
     }
@@ -185,17 +198,36 @@ impl Lane {
     }
 }
 
-async fn read(stream: &Stream, reader: &mut FrameReader, lane: &Arc<Lane>, inbox: &Inbox) -> Result<()> {
-    while let Some(frame) = next_frame(stream, reader).await? {
-        if let Some(frame) = lane.understand(frame)? {
-            inbox.push(lane, frame);
-            inbox.room().await;
-            if lane.calls_us {
-                lane.is_read().await;
+async fn read(
+    stream: &Stream,
+    reader: &mut FrameReader,
+    lane: &Arc<Lane>,
+    LaneContext { inbox, receive, .. }: &LaneContext,
+) -> Result<()> {
+    let signs = &lane.control.signs;
+    loop {
+        match next_frame(stream, reader, |_, _| signs.note_calls()).await? {
+            Arrived::End => return Ok(()),
+            Arrived::Large(length) => {
+                if !lane.grants {
+                    signs.grant_calls(length, receive.take(length).await);
+                }
+                reader.grant(signs.take_granted(length)?);
+            }
+            Arrived::Frame(frame) => {
+                if frame.payload.len() > SMALL {
+                    signs.calls_settled();
+                }
+                if let Some(frame) = lane.understand(frame)? {
+                    inbox.push(lane, frame);
+                    inbox.room().await;
+                    if lane.calls_us {
+                        lane.is_read().await;
+                    }
+                }
             }
         }
     }
-    Ok(())
 }
 
 /// Where the agent's thread writes.
@@ -219,14 +251,18 @@ impl Out<'_> {
 /// Writes what could not be written at once, until the last word is out.
 async fn write(lane: &Lane, out: Out<'_>) -> Result<()> {
     loop {
-        let (chunk, phase) = {
+        let (chunk, waits, phase) = {
             let mut state = lane.state();
-            let chunk = state.queue.pop_front();
+            let is_large = state.queue.front().is_some_and(|chunk| chunk.is_large);
+            let waits = is_large && state.granted == 0;
+            let chunk = if waits { None } else { state.queue.pop_front() };
+            state.granted -= usize::from(is_large && !waits);
             state.writing = chunk.is_some();
-            (chunk, state.phase)
+            (chunk, waits, state.phase)
         };
         match (chunk, phase) {
             (Some(chunk), _) => {
+                let chunk = chunk.bytes;
                 if phase == Phase::Finishing {
                     let written = tokio::time::timeout(FLUSH, out.write(&chunk)).await;
                     written.map_err(|_| AgentError::Disconnected)??;
@@ -234,6 +270,10 @@ async fn write(lane: &Lane, out: Out<'_>) -> Result<()> {
                     out.write(&chunk).await?;
                 }
                 lane.chunk_written(chunk.len());
+            }
+            (None, Phase::Finishing) if waits => {
+                let granted = tokio::time::timeout(FLUSH, lane.queued.notified()).await;
+                granted.map_err(|_| AgentError::Disconnected)?;
             }
             (None, Phase::Open) => lane.queued.notified().await,
             (None, Phase::Finishing | Phase::Closed) => return Ok(()),

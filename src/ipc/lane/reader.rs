@@ -14,6 +14,7 @@ use super::express::Express;
 use super::Lane;
 use crate::error::{AgentError, Result};
 use crate::ipc::direct::Direct;
+use crate::ipc::flow::SMALL;
 use crate::ipc::frame::{Frame, FrameReader, Kind};
 
 /// What came of a look into the socket.
@@ -61,7 +62,10 @@ impl LaneReader {
         }
         match self.receive() {
             Ok(0) => self.stop(Ok(())),
-            Ok(_) => Fill::Some,
+            Ok(_) => {
+                self.lane.control.signs.note_calls();
+                Fill::Some
+            }
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Fill::Nothing,
             Err(error) => self.stop(Err(AgentError::Io(error.into()))),
         }
@@ -106,13 +110,36 @@ impl LaneReader {
         }
     }
 
-    /// Whether no more is to be read for now, because the other end doesn't read: it goes on when the inbox says that
+    /// Whether no more is to be read for now, because the other end doesn't read, or sends more than there is room for: it goes on when the inbox says that
     /// there is room again.
     #[must_use]
     pub fn pause(&self) -> bool {
         let mut state = self.lane.state();
-        state.paused = self.lane.calls_us && !state.may_read();
+        state.paused = state.is_to_pause(self.lane.calls_us);
         state.paused
+    }
+
+    /// The next frame of the socket's, if it has arrived and there is room for it.
+    pub(super) fn next_of_socket(&mut self) -> Result<Option<Frame>> {
+        if let Some(length) = self.frames.wants() {
+            match self.lane.admit(length)? {
+                Some(permit) => self.frames.grant(permit),
+                None => return Ok(None),
+            }
+        }
+        let frame = self.frames.next_frame()?;
+        if frame.as_ref().is_some_and(|frame| frame.payload.len() > SMALL) {
+            self.lane.control.signs.calls_settled();
+        }
+        Ok(frame)
+    }
+
+    /// The lane has ended: what is left in the socket is read without more room for it. An end that announces nothing has
+    /// no more there than the socket holds.
+    pub fn read_out(&mut self) {
+        if !self.lane.grants {
+            self.frames.set_gate(usize::MAX);
+        }
     }
 
     /// The lane ends because of what it brought: nothing more of that is given out.

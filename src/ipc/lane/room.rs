@@ -32,8 +32,10 @@ mod tests {
     use super::*;
     use crate::inbox::Inbox;
     use crate::ipc::connection::{listen, Connection};
+    use crate::ipc::flow::budget::ReceiveBudget;
     use crate::ipc::frame::{Codec, Kind};
-    use crate::ipc::lane::{Budget, LaneContext, Lanes, Peer, ReadBy, Sent, Traffic};
+    use crate::ipc::lane::{Budget, ControlEnd, LaneContext, Lanes, Peer, ReadBy, Sent, Traffic};
+    use crate::ipc::outbox::Outbox;
     use crate::role::{Epoch, MemberId};
     use interprocess::local_socket::tokio::prelude::*;
 
@@ -51,9 +53,12 @@ mod tests {
             budget: Arc::new(Budget::new(payload)),
             traffic: Arc::new(Traffic::default()),
             read_by: ReadBy::EventLoop,
+            receive: ReceiveBudget::new(payload),
         };
-        let peer = Peer { calls_us: true, id: MemberId(1), max_payload: payload, protocol: 2 };
-        let lane = Lane::new(Epoch(1), peer, &stream, &context).unwrap();
+        let outbox = Outbox::new(3, Epoch(1));
+        let control = ControlEnd { outbox, signs: Arc::default() };
+        let peer = Peer { calls_us: true, id: MemberId(1), max_payload: payload, protocol: 3 };
+        let lane = Lane::new(Epoch(1), peer, control, &stream, &context).unwrap();
         assert_eq!(lane.send(Kind::Replies, Codec::Bytes, &vec![0; payload], true), Sent::Frame(1));
         let unwritten = lane.state().unwritten;
         (unwritten, rustix::net::sockopt::socket_send_buffer_size(lane.direct.as_ref().unwrap()).unwrap())
