@@ -63,6 +63,7 @@ const methods = {
     return value;
   },
   nothing: () => undefined,
+  size: value => value.length,
   megabyte: () => megabyte,
   spin: ms => {
     const until = now() + ms;
@@ -173,6 +174,20 @@ for (const event of ['primary', 'worker', 'member-joined', 'member-left']) {
 
 /** What the parent can ask for. */
 const commands = {
+  /** Makes `times` calls at once with `bytes` each, and says how long they arrived. */
+  callLarge: (bytes, times = 1) =>
+    Promise.all(Array.from({ length: times }, () => engine.call('size', [Buffer.alloc(bytes, 7)]))),
+  /** The same with gathers, whose answers have `bytes` as well: the outcomes' lengths, or codes. */
+  gatherLarge: async (bytes, times, timeout) => {
+    const own = () => Buffer.alloc(bytes, 7);
+    const gathers = Array.from({ length: times }, () =>
+      engine.gather('echo', [Buffer.alloc(bytes, 7)], { timeout, own }),
+    );
+    const outcomes = (await Promise.all(gathers)).flat();
+    return outcomes.map(({ value, reason }) => value?.length ?? reason?.code);
+  },
+  /** The most memory (bytes) that this process has had at one time. */
+  peak: () => process.resourceUsage().maxRSS * 1024,
   markReady: () => engine.markReady(),
   role: () => ({ role: engine.role, epoch: engine.epoch }),
   members: () => engine.members(),
