@@ -1,7 +1,9 @@
-// All checks and tests, from a fresh clone. The last line is "N passed, N failed": cargo's and jest's tests together.
+// All checks and tests, from a fresh clone. The last line is "N passed, N failed, N skipped": cargo's and jest's tests
+// together. Skipped is what this machine can't test or check, and says so above.
 const fs = require('node:fs');
 const path = require('node:path');
 const { root, work, run, must, bin } = require('./shell');
+const { check, ONE_OF_EACH } = require('./platforms');
 const { setup } = require('./setup');
 
 const generated = ['binding.js', 'binding.d.ts'];
@@ -9,9 +11,11 @@ const generated = ['binding.js', 'binding.d.ts'];
 const committed = generated.map(read);
 const cargoTotal = { passed: 0, failed: 0 };
 const broken = [];
+let unchecked = 0;
 
 setup();
 checks();
+otherPlatforms();
 cargoTests();
 bindingDrift();
 const jestTotal = jestTests();
@@ -19,7 +23,8 @@ const jestTotal = jestTests();
 if (broken.length > 0) {
   console.log(`\nNot clean: ${broken.join(', ')}`);
 }
-console.log(`\n${cargoTotal.passed + jestTotal.passed} passed, ${cargoTotal.failed + jestTotal.failed} failed`);
+const [passed, failed] = ['passed', 'failed'].map(each => cargoTotal[each] + jestTotal[each]);
+console.log(`\n${passed} passed, ${failed} failed, ${unchecked + jestTotal.skipped} skipped`);
 process.exitCode = broken.length > 0 ? 1 : 0;
 
 function checks() {
@@ -28,6 +33,18 @@ function checks() {
   section('tsc (tests)', bin('tsc'), ['-p', '__test__']);
   section('cargo fmt', 'cargo', ['fmt', '--check']);
   section('cargo clippy', 'cargo', ['clippy', '--all-targets', '--', '-D', 'warnings']);
+}
+
+/** What does not compile elsewhere, or is dead there, is found here. */
+function otherPlatforms() {
+  const { missing, results = [] } = check(ONE_OF_EACH, console.log);
+  for (const { target, clean, said } of results) {
+    report(`cargo clippy (${target})`, clean, said);
+  }
+  if (missing) {
+    unchecked = ONE_OF_EACH.length;
+    console.log(`skipped cargo clippy (${ONE_OF_EACH.join(', ')}): ${missing}`);
+  }
 }
 
 function cargoTests() {
@@ -72,11 +89,17 @@ function jestTests() {
     broken.push('jest');
   }
   if (!fs.existsSync(results)) {
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, skipped: 0 };
   }
-  const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = JSON.parse(fs.readFileSync(results, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites } = JSON.parse(
+    fs.readFileSync(results, 'utf8'),
+  );
   // A file that could not be run at all counts as one failure: its tests are not known.
-  return { passed: numPassedTests, failed: numFailedTests + numRuntimeErrorTestSuites };
+  return {
+    passed: numPassedTests,
+    failed: numFailedTests + numRuntimeErrorTestSuites,
+    skipped: numPendingTests,
+  };
 }
 
 function section(name, command, args) {

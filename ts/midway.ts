@@ -4,7 +4,7 @@
  */
 import {
   getProviderId,
-  type IMidwayGlobalContainer,
+  type IMidwayApplication,
   listModule,
   MidwayConfigService,
   MidwayEnvironmentService,
@@ -20,8 +20,8 @@ import {
 import type { AnyClass } from './decorator/registry';
 import type { EngineLogger } from './engine/engine';
 
-/** The application's container, which is what "an application" is to this package. */
-export type ApplicationContext = IMidwayGlobalContainer;
+/** The application's container, which is what "an application" is to this package. Each version has its own name for the type. */
+export type ApplicationContext = ReturnType<IMidwayApplication['getApplicationContext']>;
 
 /** A class that the container knows. */
 export interface BoundClass {

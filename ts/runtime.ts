@@ -5,7 +5,7 @@ export interface Runtime {
   name: string;
   /** Name and version. */
   title: string;
-  /** It is Node, or has Node's event loop inside, as Electron has. Others export functions of libuv's names that end the process when called. */
+  /** It is Node. Others export functions of libuv's names that end the process when they are called. */
   hasLibuv: boolean;
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { environment } from '../support/processes';
+import type { Runtime } from '../support/runtimes';
 import { until, within } from '../support/until';
 
 /** What a member tells its parent. */
@@ -33,7 +34,7 @@ export interface MemberOptions {
   /** It has a registry, of this copy of prom-client. */
   client?: string;
   /** It runs in this program, and not in Node: values to and from it are JSON then. */
-  runtime?: { program: string; args: string[] };
+  runtime?: Runtime;
 }
 
 /** A real process with an engine. */

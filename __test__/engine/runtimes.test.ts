@@ -1,17 +1,7 @@
 /** The engine in runtimes that have a Node-API and not Node's libuv. */
+import { inEachRuntime } from '../support/runtimes';
 import { within } from '../support/until';
-import { type MemberOptions, type Process, Processes } from './members';
-
-const found: { bun?: string; deno?: string; missing?: string } = require('../../scripts/runtimes').runtimes();
-const { bun = '', deno = '', missing } = found;
-if (missing) {
-  console.warn(`Bun and Deno are not here, so nothing is tested with them: ${missing}.`);
-}
-const runtimes = [
-  ['Bun', { program: bun, args: [] }],
-  // A file beside a package.json that names no kind of module is one of ECMAScript for Deno, unless it is in node_modules.
-  ['Deno', { program: deno, args: ['run', '--allow-all', '--unstable-detect-cjs'] }],
-] as [string, MemberOptions['runtime']][];
+import { type Process, Processes } from './members';
 
 let processes: Processes;
 beforeEach(() => {
@@ -19,7 +9,7 @@ beforeEach(() => {
 });
 afterEach(() => processes.end());
 
-(missing ? describe.skip : describe).each(runtimes)('in %s', (name, runtime) => {
+inEachRuntime('in %s', (name, runtime) => {
   it('two processes have one primary, which answers the other one and takes part in what all are asked', async () => {
     const { primary, workers } = await processes.group(1, { runtime });
     const [worker] = workers;

@@ -1,8 +1,9 @@
 import * as path from 'node:path';
 import { Application } from './application';
 import { freePorts, get } from './http';
-import { type Running, start } from './processes';
+import { type Running, run, start } from './processes';
 import { projectFolder } from './project';
+import type { Runtime } from './runtimes';
 import { Hopeless, until } from './until';
 
 export interface Deployed {
@@ -47,12 +48,13 @@ export async function clusterManager(options: DeployOptions): Promise<Deployed> 
   return deployed(new Application([port], workers), [running]);
 }
 
-/** Plain node processes that only a configured group name joins. */
-export async function plainNode(options: DeployOptions & { group: string }): Promise<Deployed> {
+/** Plain processes, of Node or of another runtime, that only a configured group name joins. */
+export async function plainNode(options: DeployOptions & { group: string; runtime?: Runtime }): Promise<Deployed> {
   const { project = 'v4', folder = projectFolder(project), workers = 3, group, env } = options;
+  const { program, args } = options.runtime ?? { program: process.execPath, args: [] };
   const ports = await freePorts(workers);
   const processes = ports.map(port =>
-    start(['bootstrap.js'], {
+    run(program, [...args, 'bootstrap.js'], {
       cwd: folder,
       env: { ...env, MIDWAY_PROCESS_AGENT_GROUP: group, PORT: String(port) },
     }),
