@@ -120,6 +120,8 @@ export interface NativeAdmin {
   host: string
   /** The port. */
   port: number
+  /** The names by which it may be asked, besides `localhost` and addresses. */
+  hosts: Array<string>
   /** Half of all members must be abnormal for the group to fail; else one is enough. */
   quorum: boolean
   /** With fewer members the group is not healthy. */

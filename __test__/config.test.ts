@@ -35,9 +35,10 @@ describe('the configuration', () => {
 
   it('has no admin endpoint until one is given, which then is for this host alone', () => {
     expect(resolveConfig({ admin: undefined }).admin).toBeUndefined();
-    expect(resolveConfig({ admin: { port: 9400 } }).admin).toEqual({ port: 9400, host: '127.0.0.1' });
+    expect(resolveConfig({ admin: { port: 9400 } }).admin).toEqual({ port: 9400, host: '127.0.0.1', hosts: [] });
     expect(resolveConfig({ admin: { port: 9400, host: undefined } }).admin?.host).toBe('127.0.0.1');
-    expect(resolveConfig({ admin: { port: 1, host: '::' } }).admin).toEqual({ port: 1, host: '::' });
+    expect(resolveConfig({ admin: { port: 1, host: '::' } }).admin).toEqual({ port: 1, host: '::', hosts: [] });
+    expect(resolveConfig({ admin: { port: 1, hosts: ['shop.internal'] } }).admin?.hosts).toEqual(['shop.internal']);
   });
 
   it('refuses an unknown key and suggests the nearest one', () => {
@@ -97,7 +98,9 @@ describe('the configuration', () => {
     ['admin', { host: '127.0.0.1' }, 'processAgent.admin.port is undefined;'],
     ['admin', { port: 9400, host: 'localhost' }, 'processAgent.admin.host is "localhost"; it must be an IP address of'],
     ['admin', { port: 9400, host: 'fe80::1%eth0' }, 'processAgent.admin.host is "fe80::1%eth0";'],
-    ['admin', { port: 9400, hots: '::1' }, 'Did you mean processAgent.admin.host?'],
+    ['admin', { port: 9400, hosts: 'shop' }, 'processAgent.admin.hosts is "shop"; it must be an array of host names,'],
+    ['admin', { port: 9400, hosts: ['shop:9400'] }, 'processAgent.admin.hosts is an array;'],
+    ['admin', { port: 9400, hots: '::1' }, 'Did you mean processAgent.admin.hosts?'],
     ['admin', 9400, 'processAgent.admin is 9400; it must be an object.'],
     ['admin', null, 'processAgent.admin is null; it must be an object.'],
     ['strictCopy', true, `processAgent.strictCopy is true; it must be 'off', 'warn' or 'error'.`],

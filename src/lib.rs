@@ -105,6 +105,8 @@ pub struct NativeAdmin {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// The names by which it may be asked, besides `localhost` and addresses.
+    pub hosts: Vec<String>,
     /// Half of all members must be abnormal for the group to fail; else one is enough.
     pub quorum: bool,
     /// With fewer members the group is not healthy.
@@ -450,6 +452,7 @@ impl NativeAdmin {
         let quantiles = if self.max_quantiles { Quantiles::Max } else { Quantiles::Drop };
         Ok(admin::Admin {
             address: SocketAddr::new(host, self.port),
+            hosts: self.hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
             group: group.to_owned(),
             health: admin::Health {
                 rules: Rules { policy, min_members: self.min_members as usize },

@@ -31,7 +31,7 @@ fn it_answers_its_four_paths_and_nothing_else() {
         assert_eq!(client.get(path, "").status, 404, "{path}");
     }
     // A proxy's way to say it.
-    assert_eq!(client.get("http://elsewhere/live", "").status, 200);
+    assert_eq!(client.get("http://x/live", "").status, 200);
 }
 
 #[test]
@@ -127,21 +127,74 @@ fn who_does_not_read_its_answers_is_cut_off() {
 }
 
 #[test]
-fn who_comes_when_all_places_are_taken_waits_and_the_group_does_not() {
+fn who_comes_when_all_places_are_idle_is_answered_and_who_is_being_answered_stays() {
     let runtime = tempfile::tempdir().unwrap();
-    let (_primary, address) = primary(runtime.path(), Limits::default());
-    let mut clients: Vec<_> = (0..64).map(|_| Client::connect(address)).collect();
-    for client in &mut clients {
-        assert_eq!(client.get("/live", "").status, 200);
+    let (_primary, address) = primary(runtime.path(), Limits { connections: 8, ..Limits::default() });
+    let silent: Vec<_> = (0..4).map(|_| Client::connect(address)).collect();
+    let mut slow = Client::connect(address);
+    slow.say("GET /live HTTP/1.1\r\nHost: x\r\n");
+    // No event loop is there, so its answer takes as long as a scrape may.
+    let mut asks = Client::connect(address);
+    asks.say("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    for _ in 0..100 {
+        assert_eq!(Client::connect(address).get("/live", "").status, 200);
     }
+    let kept: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = Client::connect(address);
+            assert_eq!(client.get("/live", "").status, 200);
+            client
+        })
+        .collect();
+    slow.until_closed();
+    for client in silent {
+        client.until_closed();
+    }
+    let open = kept.iter().filter(|client| {
+        client.0.set_nonblocking(true).unwrap();
+        client.0.peek(&mut [0]).is_err()
+    });
+    let answered = asks.answer(true).unwrap().status;
+    assert_eq!(answered, 200);
+    assert_eq!(open.count(), 7);
+}
+
+#[test]
+fn who_comes_when_all_are_being_answered_waits_and_the_group_does_not() {
+    let runtime = tempfile::tempdir().unwrap();
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let (_primary, address) = primary(runtime.path(), limits);
+    // No event loop is there, so an answer takes as long as a scrape may.
+    let busy = [(); 2].map(|()| {
+        let mut client = Client::connect(address);
+        client.say("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        client
+    });
     let mut late = Client::connect(address);
     late.say("GET /live HTTP/1.1\r\nHost: x\r\n\r\n");
     late.0.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     assert!(late.0.peek(&mut [0]).is_err());
     member(runtime.path(), 2, &admin()).until_following(Epoch(0));
     late.0.set_read_timeout(Some(BOUND)).unwrap();
+    for mut client in busy {
+        assert_eq!(client.answer(true).unwrap().status, 200);
+    }
     let began = Instant::now();
-    clients.pop();
     assert_eq!(late.answer(true).unwrap().status, 200);
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn who_has_asked_already_does_not_give_way_to_who_comes_at_the_same_time() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (_primary, address) = primary(runtime.path(), Limits::default());
+    let mut busy: Vec<_> = (0..64).map(|_| Client::connect(address)).collect();
+    for client in &mut busy {
+        client.say("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    let idle: Vec<_> = (0..64).map(|_| Client::connect(address)).collect();
+    for mut client in busy {
+        assert_eq!(client.answer(true).unwrap().status, 200);
+    }
+    drop(idle);
 }

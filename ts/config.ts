@@ -43,9 +43,10 @@ export const DEFAULTS = {
 } as const;
 
 /** Of what is off until it is given. */
-const ADMIN_DEFAULTS = { host: '127.0.0.1' };
+const ADMIN_DEFAULTS = { host: '127.0.0.1', hosts: [] };
 
 const GROUP_NAME = /^[A-Za-z0-9_.:@-]{1,100}$/;
+const HOST_NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 /**
  * The shortest `readyTimeout` (ms). In the first election of a group others wait 200 ms for a preferred candidate; a
  * process that waits for less than an election takes could never start.
@@ -115,6 +116,10 @@ const RULES: Rules<ProcessAgentConfig> = {
       allowed: 'an IP address of this host, such as 127.0.0.1 or ::1, or 0.0.0.0 for all of them',
       // A zone (%eth0) means something on one host alone.
       test: value => typeof value === 'string' && isIP(value) !== 0 && !value.includes('%'),
+    },
+    hosts: {
+      allowed: 'an array of host names, without a port',
+      test: value => Array.isArray(value) && value.every(name => typeof name === 'string' && HOST_NAME.test(name)),
     },
   },
   strictCopy: oneOf('off', 'warn', 'error'),

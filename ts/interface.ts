@@ -82,6 +82,11 @@ export interface AdminConfig {
   port: number;
   /** The IP address to listen on. Default `127.0.0.1`, which this host alone can reach. */
   host?: string;
+  /**
+   * The names by which it may be asked, besides `localhost` and IP addresses: a `Host` header with any other name is
+   * answered with 421. Default: none.
+   */
+  hosts?: readonly string[];
 }
 
 export interface HealthConfig {

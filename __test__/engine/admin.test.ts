@@ -161,7 +161,7 @@ test('the next primary answers within a second after the last one was killed, al
   const took: number[] = [];
   for (let round = 0; round < 3; round++) {
     const staying = connect(port, '127.0.0.1').on('error', () => {});
-    staying.write('GET /live HTTP/1.1\r\nHost: x\r\n\r\n');
+    staying.write('GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await new Promise(resolve => staying.once('data', resolve));
     const killed = now();
     leader.child.kill('SIGKILL');

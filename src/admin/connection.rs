@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::pin::pin;
+use std::io::{IoSlice, Result};
+use std::pin::{pin, Pin};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -11,11 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tracing::debug;
 
 use super::desk::Desk;
+use super::seats::Seat;
 use super::Limits;
 
 /// When a client must have got on.
@@ -36,15 +40,67 @@ impl Deadline {
     }
 }
 
+/// A stream that tells when all of an answer is written: hyper flushes it when nothing is left to write.
+struct Watched {
+    stream: TcpStream,
+    seat: Arc<Seat>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context, buf: &mut ReadBuf) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context, buf: &[u8]) -> Poll<Result<usize>> {
+        self.seat.write();
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context,
+        bufs: &[IoSlice],
+    ) -> Poll<Result<usize>> {
+        self.seat.write();
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<Result<()>> {
+        self.seat.flush();
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
 /// Answers what comes, until the client ends or takes too long; when `closing` says so, what is asked already alone.
-pub(super) async fn serve(stream: TcpStream, desk: Arc<Desk>, mut closing: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    desk: Arc<Desk>,
+    seat: Arc<Seat>,
+    mut closing: watch::Receiver<bool>,
+) {
     let Limits { head, reading, writing, .. } = desk.admin.limits;
     let deadline = Arc::new(Deadline::within(reading + writing));
     let service = service_fn(|request: Request<Incoming>| {
-        let (desk, deadline) = (Arc::clone(&desk), Arc::clone(&deadline));
+        let (desk, deadline, seat) = (Arc::clone(&desk), Arc::clone(&deadline), Arc::clone(&seat));
+        seat.ask();
         async move {
+            // As long as all who are answered before it may take, which are no more than four times as many.
+            deadline.set_within(desk.longest().saturating_mul(4) + writing);
+            let turn = desk.turn().await;
             deadline.set_within(desk.longest() + writing);
             let answer = desk.answer(&request).await;
+            drop(turn);
+            seat.answer();
             // hyper looks after the time until the next request, if the answer is out by then.
             deadline.set_within(writing.max(reading));
             Ok::<_, Infallible>(answer)
@@ -52,7 +108,8 @@ pub(super) async fn serve(stream: TcpStream, desk: Arc<Desk>, mut closing: watch
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(reading).max_buf_size(head).max_header_size(head);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(Watched { stream, seat: Arc::clone(&seat) }), service));
     let mut closes = false;
     loop {
         let until = deadline.get();

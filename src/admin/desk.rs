@@ -1,4 +1,4 @@
-//! From a request to an answer. Nothing of a request is used but its method, its path and what it accepts.
+//! From a request to an answer. Nothing of a request is used but its host, its method, its path and what it accepts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::{HeaderValue, ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::header::{HeaderValue, ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::error;
 
 use super::accept::format_of;
+use super::host::{check, Refusal};
 use super::look::look;
 use super::metrics::Scrapes;
 use super::once::Once;
@@ -23,6 +25,8 @@ use crate::role::Epoch;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json; charset=utf-8";
+const FOREIGN: &str =
+    "this host name is not known here: processAgent.admin.hosts names those that are, besides addresses\n";
 /// How much longer than all that it waits for an answer may take.
 const MORE: Duration = Duration::from_secs(2);
 
@@ -35,6 +39,8 @@ pub(super) struct Desk {
     pub broker: Arc<Broker>,
     scrapes: Scrapes,
     looks: Once<Arc<GroupHealth>>,
+    /// For requests that are answered at one time.
+    places: Semaphore,
 }
 
 #[derive(Serialize)]
@@ -52,7 +58,8 @@ struct Roster<'a> {
 
 impl Desk {
     pub fn new(admin: Arc<Admin>, broker: Arc<Broker>) -> Self {
-        Self { admin, broker, scrapes: Scrapes::default(), looks: Once::default() }
+        let places = Semaphore::new(admin.limits.connections);
+        Self { admin, broker, scrapes: Scrapes::default(), looks: Once::default(), places }
     }
 
     /// No answer takes longer. Those who wait for one that is being made wait for two.
@@ -60,9 +67,16 @@ impl Desk {
         self.admin.metrics.timeout.max(self.admin.health.whole).saturating_mul(2).saturating_add(MORE)
     }
 
+    /// Waits for its turn; nobody closes the places before all have gone.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.acquire().await.ok()
+    }
+
     pub async fn answer(&self, request: &Request<impl Body>) -> Answer {
-        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
-            return last(say(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 names a host\n"));
+        match check(request.version(), request.uri(), request.headers(), &self.admin.hosts) {
+            Ok(()) => {}
+            Err(Refusal::Ambiguous(reason)) => return last(say(StatusCode::BAD_REQUEST, reason)),
+            Err(Refusal::Foreign) => return last(say(StatusCode::MISDIRECTED_REQUEST, FOREIGN)),
         }
         let path = request.uri().path();
         if !matches!(path, "/metrics" | "/health" | "/live" | "/members") {

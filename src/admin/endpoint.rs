@@ -1,17 +1,19 @@
 //! The endpoint, for one tenure.
 
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::sync::{watch, Notify};
+use tokio::task::{yield_now, JoinHandle, JoinSet};
+use tokio::time::{sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::connection::{serve, when};
 use super::desk::Desk;
 use super::listen::listen;
+use super::seats::{Seat, Seats};
 use super::Admin;
 use crate::ipc::broker::Broker;
 
@@ -58,18 +60,23 @@ async fn run(desk: Arc<Desk>, mut closing: watch::Receiver<bool>) {
         listener = listen(desk.admin.address) => listener,
         () = when(&mut closing) => return,
     };
-    let slots = Arc::new(Semaphore::new(desk.admin.limits.connections));
+    let freed = Arc::new(Notify::new());
+    let mut seats = Seats::new(desk.admin.limits.connections);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Some((stream, slot)) = accept(&listener, &slots) => {
-                let (desk, closing) = (Arc::clone(&desk), closing.clone());
-                connections.spawn(async move {
-                    serve(stream, desk, closing).await;
-                    drop(slot);
-                });
+            Some(stream) = accept(&listener), if seats.has_room() => {
+                let seat = Arc::new(Seat::new(&freed));
+                let client = serve(stream, Arc::clone(&desk), Arc::clone(&seat), closing.clone());
+                seats.give(connections.spawn(client), seat);
+                // What it has asked already is read before others come, however many they are.
+                yield_now().await;
             }
-            Some(_) = connections.join_next() => {}
+            () = until(seats.due()) => seats.make_room(Instant::now()),
+            Some(ended) = connections.join_next_with_id() => {
+                seats.leave(ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
+            () = freed.notified() => {}
             () = when(&mut closing) => break,
         }
     }
@@ -77,11 +84,17 @@ async fn run(desk: Arc<Desk>, mut closing: watch::Receiver<bool>) {
     while connections.join_next().await.is_some() {}
 }
 
-/// The next client, when there is room for one.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => pending().await,
+    }
+}
+
+/// The next client.
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
             debug!("a client of the admin endpoint could not be accepted: {error}");
             tokio::time::sleep(TROUBLED).await;

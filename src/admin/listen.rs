@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_secs(2);
 const EAGER: Duration = Duration::from_millis(20);
 const PATIENT: Duration = Duration::from_millis(250);
 /// Clients that wait to be accepted.
-const BACKLOG: u32 = 128;
+const BACKLOG: u32 = 1024;
 
 /// Listens at `address`, as soon as that is possible. Says once why it is not.
 pub(super) async fn listen(address: SocketAddr) -> TcpListener {

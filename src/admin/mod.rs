@@ -3,6 +3,7 @@
 //! * [`Endpoint`]: is there for a tenure. `listen`: takes its port, again and again until it has it. `connection`: one
 //!   client, and what it may cost.
 //! * `desk`: from a request to an answer. `metrics` and `look` ask the group for it; `once`: for all who ask at one time.
+//! * [`host`]: whom a request is meant for (no I/O). `seats`: who gives way when all places are taken.
 //! * [`verdict`]: what is said of a group's health, and [`accept`]: which format a client wants (no I/O).
 //!
 //! ```text
@@ -19,10 +20,12 @@ pub mod accept;
 mod connection;
 mod desk;
 mod endpoint;
+pub mod host;
 mod listen;
 mod look;
 mod metrics;
 mod once;
+mod seats;
 pub mod verdict;
 
 use std::net::SocketAddr;
@@ -38,6 +41,8 @@ use crate::metrics::write::Format;
 pub struct Admin {
     /// Where it listens.
     pub address: SocketAddr,
+    /// The names by which it may be asked, besides `localhost` and addresses; in lower case.
+    pub hosts: Vec<String>,
     /// The group's name, as people read it.
     pub group: String,
     /// How the group's health is looked at.
@@ -51,7 +56,8 @@ pub struct Admin {
 /// What clients may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Clients at one time. Who comes when all are there waits until one of them ends.
+    /// Clients that stay, and requests that are answered at one time. When more clients are there, those give way that have
+    /// asked nothing for the longest. Four times as many are there at most; further ones wait to be accepted.
     pub connections: usize,
     /// Bytes of the head of a request, at least 8192.
     pub head: usize,

@@ -19,6 +19,7 @@ pub fn admin() -> Admin {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     Admin {
         address: free.local_addr().expect("an address"),
+        hosts: vec!["x".into()],
         group: "test".into(),
         health: Health {
             rules: Rules { policy: Policy::All, min_members: 0 },

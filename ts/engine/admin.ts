@@ -15,6 +15,7 @@ export function nativeAdmin(
   return (
     admin && {
       ...admin,
+      hosts: [...admin.hosts],
       // A function is JavaScript, which may not answer.
       quorum: health.policy === 'quorum',
       minMembers: health.minMembers,

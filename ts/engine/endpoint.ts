@@ -3,9 +3,12 @@
  * group. Paths, answers and bounds are those of `src/admin`.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ResolvedConfig } from '../config';
 import type { Member } from '../interface';
+import { refusalOf } from './admin-host';
 import type { EngineLogger, Monitored } from './engine';
+import { Seats } from './seats';
 
 type Admin = NonNullable<ResolvedConfig['admin']>;
 
@@ -22,10 +25,13 @@ export interface Told extends Monitored {
   members(): Promise<Member[]>;
 }
 
+/** Clients at one time: see `Seats`. */
 const CONNECTIONS = 64;
 const HEAD_BYTES = 16 * 1024;
 /** ms in which a request must have come, from the connection's beginning or the answer before. */
 const READING = 5_000;
+/** How often (ms) that is looked at. */
+const LOOK = 500;
 /** ms without any progress after which a client is cut off. */
 const IDLE = 10_000;
 /** How often (ms) a port is tried that somebody else has. */
@@ -35,6 +41,7 @@ const PATHS = ['/metrics', '/health', '/live', '/members'];
 
 export class Endpoint {
   readonly #server: Server;
+  readonly #seats = new Seats<Socket>(CONNECTIONS, socket => socket.destroy());
   #complained = false;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
@@ -45,13 +52,24 @@ export class Endpoint {
     private readonly logger: EngineLogger,
   ) {
     this.#server = createServer(
-      { maxHeaderSize: HEAD_BYTES, headersTimeout: READING, requestTimeout: READING, keepAliveTimeout: READING },
+      {
+        maxHeaderSize: HEAD_BYTES,
+        headersTimeout: READING,
+        requestTimeout: READING,
+        keepAliveTimeout: READING,
+        connectionsCheckingInterval: LOOK,
+        // Which is refused here, with the words of `src/admin`.
+        requireHostHeader: false,
+      },
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.maxConnections = CONNECTIONS;
     this.#server.timeout = IDLE;
-    // Neither the endpoint nor its clients keep a process alive.
-    this.#server.on('connection', socket => socket.unref());
+    this.#server.on('connection', socket => {
+      // Neither the endpoint nor its clients keep a process alive.
+      socket.unref();
+      this.#seats.come(socket);
+      socket.once('close', () => this.#seats.leave(socket));
+    });
     this.#server.on('error', error => this.#complain(error));
     this.#server.on('listening', () => {
       this.logger.info(`[process-agent] the admin endpoint is http://${this.#address} (${PATHS.join(', ')})`);
@@ -64,6 +82,7 @@ export class Endpoint {
     clearTimeout(this.#retry);
     this.#server.close();
     this.#server.closeAllConnections();
+    this.#seats.close();
   }
 
   get #address(): string {
@@ -90,6 +109,11 @@ export class Endpoint {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    response.once('finish', () => this.#seats.rest(socket));
+    if (!(await this.#seats.ask(socket))) {
+      return;
+    }
     const { status, contentType, text } = await this.#answer(request, response).catch((error: unknown) => {
       this.logger.error('[process-agent] the admin endpoint has failed to answer', error);
       return plain(500, 'the answer could not be made');
@@ -104,8 +128,14 @@ export class Endpoint {
     response.end(bytes);
   }
 
-  async #answer({ method, url = '', headers }: IncomingMessage, response: ServerResponse): Promise<Answer> {
-    const path = url.split('?', 1)[0];
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
+    const { method, url = '', headers } = request;
+    const refusal = refusalOf(request, this.admin.hosts);
+    if (refusal) {
+      response.setHeader('connection', 'close');
+      return plain(refusal.status, refusal.text);
+    }
+    const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, '').split('?', 1)[0];
     if (!PATHS.includes(path)) {
       return plain(404, 'there are /metrics, /health, /live and /members');
     }
