@@ -134,6 +134,8 @@ export interface NativeAdmin {
   scrapeTimeout: number
   /** Every series by member, not merged. */
   membersApart: boolean
+  /** And a member's label is its slot. */
+  slots: boolean
   /** The greatest quantiles of summaries are given. */
   maxQuantiles: boolean
   /** OpenMetrics, or text; missing: what the client wants. */

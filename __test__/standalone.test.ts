@@ -200,7 +200,7 @@ describe('a standalone application', () => {
   it.each([
     [{ timeout: 0.9 * 1_500.5 }, 'getMetrics(): timeout must be a whole number of milliseconds from 0 to 3600000.'],
     [{ timeout: -1 }, 'getMetrics(): timeout must be a whole number of milliseconds from 0 to 3600000.'],
-    [{ memberLabel: 'yes' }, 'getMetrics(): memberLabel must be true or false.'],
+    [{ memberLabel: 'yes' }, "getMetrics(): memberLabel must be true, false or 'slot'."],
     [{ format: 'json' }, "getMetrics(): format must be 'text' or 'openmetrics'."],
     [{ label: true }, "getMetrics() has no option 'label'. Options: format, memberLabel, timeout."],
     [null, 'getMetrics() takes an object of options, or nothing.'],

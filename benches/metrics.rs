@@ -53,7 +53,7 @@ pub fn metrics(criterion: &mut Criterion) {
             }
         });
     });
-    let apart = Options { members_apart: true, quantiles: Quantiles::Drop };
+    let apart = Options { members_apart: true, slots: false, quantiles: Quantiles::Drop };
     for (name, format, options) in [
         ("merged, as text", Format::Text, Options::default()),
         ("merged, as OpenMetrics", Format::OpenMetrics, Options::default()),

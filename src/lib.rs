@@ -119,6 +119,8 @@ pub struct NativeAdmin {
     pub scrape_timeout: u32,
     /// Every series by member, not merged.
     pub members_apart: bool,
+    /// And a member's label is its slot.
+    pub slots: bool,
     /// The greatest quantiles of summaries are given.
     pub max_quantiles: bool,
     /// OpenMetrics, or text; missing: what the client wants.
@@ -462,7 +464,7 @@ impl NativeAdmin {
             limits: admin::Limits::default(),
             metrics: admin::Metrics {
                 timeout: millis(self.scrape_timeout),
-                options: render::Options { members_apart: self.members_apart, quantiles },
+                options: render::Options { members_apart: self.members_apart, slots: self.slots, quantiles },
                 format: self.open_metrics.map(|open| if open { Format::OpenMetrics } else { Format::Text }),
             },
         })

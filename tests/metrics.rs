@@ -49,9 +49,9 @@ impl Member {
     }
 
     fn scrape_and_tell(&self, epoch: Epoch, request: u32, timeout_ms: u32, tells: bool) {
-        let (open_metrics, members_apart, max_quantiles) = (false, false, false);
+        let (open_metrics, members_apart, slots, max_quantiles) = (false, false, false, false);
         let parcel =
-            Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, tells };
+            Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, slots, max_quantiles, tells };
         self.agent.say(epoch, parcel, Body::none());
     }
 

@@ -58,7 +58,10 @@ const PORT = wholeNumber(1, 65_535);
 /** Of what can differ for one answer, too. */
 export const METRICS_RULES: Record<keyof MetricsOptions, OptionRule> = {
   format: oneOf('text', 'openmetrics'),
-  memberLabel: BOOLEAN,
+  memberLabel: {
+    allowed: "true, false or 'slot'",
+    test: value => typeof value === 'boolean' || value === 'slot',
+  },
   timeout: wholeNumber(0, 3_600_000, 'milliseconds'),
 };
 

@@ -174,8 +174,11 @@ export interface MetricsConfig {
   pushInterval?: number;
   /** How long (ms) `getMetrics()` waits for a member; then that counts with what it said last. Default 1,000. */
   timeout?: number;
-  /** Give every series a label `member` instead of adding them up. Default `false`. */
-  memberLabel?: boolean;
+  /**
+   * Give every series a label `member` instead of adding them up: the member's pid (`true`), or its `slot`, a small number
+   * that another member gets when this one is gone. Default `false`.
+   */
+  memberLabel?: boolean | 'slot';
   /**
    * Quantiles of several processes can't be merged: `drop` them, or show the greatest (`max`), which must be computed in
    * each member each time. Default `drop`.

@@ -150,6 +150,7 @@ fn parcels() -> Vec<Vec<u8>> {
             timeout_ms: 9,
             open_metrics: true,
             members_apart: false,
+            slots: false,
             max_quantiles: true,
             tells: true,
         },

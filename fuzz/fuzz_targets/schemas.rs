@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     for members_apart in [false, true] {
-        let options = Options { members_apart, quantiles: Quantiles::Max };
+        let options = Options { members_apart, slots: false, quantiles: Quantiles::Max };
         for format in [Format::Text, Format::OpenMetrics] {
             let rendered = aggregate.render(format, options, &[]);
             assert!(std::str::from_utf8(&rendered.text).is_ok());

@@ -139,6 +139,9 @@ pub enum Parcel {
         open_metrics: bool,
         /// Series by member, not merged.
         members_apart: bool,
+        /// And the label is the member's slot.
+        #[serde(default)]
+        slots: bool,
         /// The greatest quantiles of summaries are wanted.
         max_quantiles: bool,
         /// Its own numbers come right behind: it is not asked for them.

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use crate::metrics::binding::{Binding, Column};
 use crate::metrics::catalog::{Catalog, RowId, Selection};
 use crate::metrics::error::{MetricsError, Result};
+use crate::metrics::fold::{fold, Folded, How, Living};
 use crate::metrics::limits::{MAX_GONE, MAX_MEMBERS, MAX_ROWS, MAX_TEXT};
 use crate::metrics::member::{Incarnation, Member};
 use crate::metrics::merge::process_label;
@@ -33,7 +34,7 @@ const MAX_FAULT: usize = 500;
 const FIRST_COMPACTION: usize = 4096;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Aggregate {
     pub(super) catalog: Catalog,
     pub(super) bindings: HashMap<SchemaId, Binding>,
@@ -44,6 +45,11 @@ pub struct Aggregate {
     pub(super) gone: VecDeque<(Incarnation, Member)>,
     pub(super) totals: Totals,
     compact_at: usize,
+    /// Families and series, at most.
+    limit: usize,
+    /// There was nothing more to fold.
+    is_packed: bool,
+    folded: Folded,
 }
 
 /// What became of a snapshot.
@@ -62,17 +68,41 @@ pub struct Known {
     pub incarnation: Incarnation,
     /// Its name.
     pub name: String,
+    /// Its slot.
+    pub slot: u32,
     /// When its last snapshot was taken (ms since 1970); `None` before the first.
     pub snapshot_ms: Option<u64>,
     /// It comes from an adopted state and has not joined here yet.
     pub adopted: bool,
 }
 
+impl Default for Aggregate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Aggregate {
     /// An empty one: nobody has joined yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_limit(MAX_ROWS)
+    }
+
+    /// One that holds so many families and series.
+    pub(crate) fn with_limit(limit: usize) -> Self {
+        Self {
+            catalog: Catalog::default(),
+            bindings: HashMap::new(),
+            members: BTreeMap::new(),
+            threads: HashMap::new(),
+            gone: VecDeque::new(),
+            totals: Totals::default(),
+            compact_at: 0,
+            limit,
+            is_packed: false,
+            folded: Folded::default(),
+        }
     }
 
     /// A member joins, or has another name now. It has no numbers yet.
@@ -118,6 +148,7 @@ impl Aggregate {
             }
             Some(id) if id == snapshot.schema => {}
             Some(id) => {
+                self.is_packed = false;
                 if let Some(old) = self.bindings.get(&id) {
                     member.switch(&self.catalog, old, binding, &mut self.totals);
                 }
@@ -156,6 +187,7 @@ impl Aggregate {
     /// A member is gone. What it has counted stays. Whether it was known.
     pub fn forget(&mut self, who: Incarnation) -> bool {
         let Some(mut member) = self.members.remove(&who) else { return false };
+        self.is_packed = false;
         if let Some(threads) = self.threads.get_mut(&who.pid) {
             threads.retain(|each| *each != who);
             if threads.is_empty() {
@@ -236,6 +268,7 @@ impl Aggregate {
         self.members.iter().map(|(who, member)| Known {
             incarnation: *who,
             name: member.name.clone(),
+            slot: member.slot,
             snapshot_ms: member.schema.map(|_| member.time_ms),
             adopted: member.adopted_at.is_some(),
         })
@@ -261,11 +294,19 @@ impl Aggregate {
                 }
             }
             let new = || Member { name: process_label(who), ..Member::default() };
-            self.enlist(who, member.unwrap_or_else(new));
+            let mut member = member.unwrap_or_else(new);
+            member.slot = self.free_slot();
+            self.enlist(who, member);
         }
         let member = self.members.entry(who).or_default();
         member.adopted_at = None;
         Ok(member)
+    }
+
+    /// The smallest that no member has.
+    fn free_slot(&self) -> u32 {
+        let taken: HashSet<_> = self.members.values().map(|member| member.slot).collect();
+        (0..).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX)
     }
 
     /// Whether it was not there before.
@@ -322,15 +363,47 @@ impl Aggregate {
     /// Makes sure that there is room for a schema, if necessary by dropping rows that nobody has.
     fn make_room(&mut self, schema: &Schema) -> Result<()> {
         let more = schema.columns() + schema.definitions().len();
-        if self.catalog.size() + more > self.compact_at.max(FIRST_COMPACTION) {
+        let is_full = self.catalog.size() + more > self.limit;
+        if self.catalog.size() + more > self.compact_at.max(FIRST_COMPACTION) || (is_full && !self.is_packed)
+        {
             self.sweep();
             self.compact();
+            self.fold(schema, more);
             self.compact_at = 2 * (self.catalog.size() + more);
         }
-        if self.catalog.size() + more > MAX_ROWS {
-            return Err(MetricsError::TooMany { what: "families and series", limit: MAX_ROWS });
+        if self.catalog.size() + more > self.limit {
+            // Another look is of use when somebody has gone.
+            self.is_packed = true;
+            return Err(MetricsError::TooMany { what: "families and series", limit: self.limit });
         }
         Ok(())
+    }
+
+    /// Folds what the dead have left, if there is no room for the `more` rows of a schema: until a quarter of all is free.
+    fn fold(&mut self, schema: &Schema, more: usize) {
+        for (attempt, how) in How::STEPS.into_iter().enumerate() {
+            if self.catalog.size() + more <= self.limit {
+                return;
+            }
+            if attempt == 1 {
+                // Those that may come back hold their series. One that does so after this is counted twice.
+                self.gone.clear();
+                self.sweep();
+            }
+            let used: HashSet<_> =
+                self.bindings.values().flat_map(|binding| &binding.rows).copied().collect();
+            let enough = self.catalog.size() + more - self.limit * 3 / 4;
+            let living = Living { rows: &used, newcomer: schema };
+            let folded = fold(&mut self.catalog, &mut self.totals, living, how, enough);
+            self.folded.series += folded.series;
+            self.folded.most = folded.most.or(self.folded.most.take());
+            self.compact();
+        }
+    }
+
+    /// What was folded since this was asked last, if something was.
+    pub fn take_folded(&mut self) -> Option<Folded> {
+        (self.folded.series > 0).then(|| std::mem::take(&mut self.folded))
     }
 
     fn compact(&mut self) {

@@ -36,6 +36,8 @@ pub struct Incarnation {
 pub struct Member {
     /// What the `member` label says.
     pub name: String,
+    /// A small number that no other member has, for those who want that in the label.
+    pub slot: u32,
     /// The schema of `values`; `None` before the first snapshot.
     pub schema: Option<SchemaId>,
     /// A schema that was announced, and whose snapshots have not come yet.

@@ -4,6 +4,7 @@
 //! * [`schema`], [`snapshot`]: how a member sends them: names once, numbers often.
 //! * [`parse`], [`mod@write`]: the two text formats.
 //! * `catalog`, `row`, `binding`: a schema's series among all that the group has. `rule`, `merge`: how values become one.
+//! * `fold`: what the dead have left makes room for the living.
 //! * `process_wide`: what all threads of a process say alike counts once.
 //! * `totals`, `member`: nothing goes backwards, whoever dies or begins anew.
 //! * [`aggregate`] owns all of that for a group; [`render`] makes an answer of it, `state` bytes for the next primary.
@@ -22,6 +23,7 @@ pub mod aggregate;
 mod binding;
 mod catalog;
 pub mod error;
+pub mod fold;
 pub mod limits;
 mod member;
 mod merge;

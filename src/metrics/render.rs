@@ -10,7 +10,8 @@
 //! Different help or aggregator is reported, too, but leaves nothing out: see `catalog`.
 //!
 //! With `members_apart` every series has a `member` label, gauges are written as they are, whatever their aggregator
-//! (but `omit`), and those who are gone are one more member, [`GONE`]. A label of the user's own that is called
+//! (but `omit`), and those who are gone are one more member, [`GONE`]. With `slots` the label is a small number that is
+//! free again when its member is gone, so that there are never more values than there were members at one time. A label of the user's own that is called
 //! `member` (or `pid`, with aggregator `all`) becomes `exported_member`, as in Prometheus.
 
 use std::collections::{HashMap, HashSet};
@@ -36,6 +37,8 @@ pub const GONE: &str = "gone";
 pub struct Options {
     /// Every series by member, not merged.
     pub members_apart: bool,
+    /// A member's label is its slot, not its process.
+    pub slots: bool,
     /// What becomes of the quantiles of summaries.
     pub quantiles: Quantiles,
 }
@@ -84,7 +87,13 @@ impl Aggregate {
                 Some(Part { who: *who, member, name: String::new(), binding, silent: Vec::new(), exemplars })
             })
             .collect();
-        tell_apart(&mut parts, GONE);
+        if options.slots {
+            for part in &mut parts {
+                part.name = part.member.slot.to_string();
+            }
+        } else {
+            tell_apart(&mut parts, GONE);
+        }
         silence(&self.catalog, &mut parts);
         let mut problems = faults(&self.members);
         let present = self.present(&parts, own, &mut problems);

@@ -3,10 +3,14 @@
 //! ```text
 //!  0  "PAMA"    4  version u32    8  length of what follows the header u64    16  checksum of it u64
 //! 24  schemas, families with their totals, members, members that are gone
+//!  …  slots of the members: "PAML"   checksum of the slots and of what is before them u64   the slots u32 each
 //! ```
 //!
-//! All little-endian. Bytes after the length are ignored: the file may be longer. Exemplars are not kept: they come
+//! All little-endian. Where no slots follow, an earlier version has written it. Bytes after that are ignored: the file may
+//! be longer. Exemplars are not kept: they come
 //! again with the next snapshots. Whatever is not exactly such a state is refused.
+
+use std::collections::HashSet;
 
 use crate::metrics::aggregate::Aggregate;
 use crate::metrics::binding::Binding;
@@ -18,6 +22,7 @@ use crate::metrics::schema::{Definition, Schema, SchemaId};
 use crate::metrics::wire::{put_count, put_numbers, put_text, Reader};
 
 const MAGIC: &[u8] = b"PAMA";
+const SLOTS: &[u8] = b"PAML";
 const VERSION: u32 = 1;
 const HEADER: usize = 24;
 /// Bytes of a row's totals.
@@ -58,6 +63,10 @@ impl Aggregate {
         out[4..8].copy_from_slice(&VERSION.to_le_bytes());
         out[8..16].copy_from_slice(&length.to_le_bytes());
         out[16..24].copy_from_slice(&sum.to_le_bytes());
+        let slots: Vec<u8> = self.members.values().flat_map(|member| member.slot.to_le_bytes()).collect();
+        out.extend_from_slice(SLOTS);
+        out.extend_from_slice(&(checksum(&slots) ^ sum).to_le_bytes());
+        out.extend_from_slice(&slots);
         out
     }
 
@@ -67,6 +76,14 @@ impl Aggregate {
         let mut reader = Reader::new(body);
         let mut aggregate = Self::new();
         aggregate.read(&mut reader, now_ms).ok_or(MetricsError::BadState("its parts don't fit together"))?;
+        if aggregate
+            .read_slots(bytes.get(HEADER + body.len()..).unwrap_or_default(), checksum(body))
+            .is_none()
+        {
+            for (member, slot) in aggregate.members.values_mut().zip(0..) {
+                member.slot = slot;
+            }
+        }
         if reader.is_empty() {
             Ok(aggregate)
         } else {
@@ -113,6 +130,23 @@ impl Aggregate {
             self.gone.push_back(gone);
         }
         (self.members.len() <= MAX_MEMBERS && self.gone.len() <= MAX_GONE).then_some(())
+    }
+
+    /// `None`, with nothing changed, where there are none, or not all are different.
+    fn read_slots(&mut self, bytes: &[u8], sum: u64) -> Option<()> {
+        let mut reader = Reader::new(bytes);
+        (reader.take(4)? == SLOTS).then_some(())?;
+        let expected = reader.u64()?;
+        let slots = reader.take(4 * self.members.len())?;
+        (checksum(slots) ^ sum == expected).then_some(())?;
+        let mut reader = Reader::new(slots);
+        let slots: Vec<u32> = std::iter::from_fn(|| reader.u32()).collect();
+        let distinct: HashSet<_> = slots.iter().collect();
+        (distinct.len() == self.members.len()).then_some(())?;
+        for (member, slot) in self.members.values_mut().zip(slots) {
+            member.slot = slot;
+        }
+        Some(())
     }
 
     fn read_member(&self, reader: &mut Reader) -> Option<(Incarnation, Member)> {

@@ -22,7 +22,8 @@ export function nativeAdmin(
       lookTimeout: wholeMs(whole),
       checksTimeout: wholeMs(checks),
       scrapeTimeout: metrics.timeout,
-      membersApart: metrics.memberLabel,
+      membersApart: metrics.memberLabel !== false,
+      slots: metrics.memberLabel === 'slot',
       maxQuantiles: metrics.quantiles === 'max',
       openMetrics: metrics.format && metrics.format === 'openmetrics',
     }

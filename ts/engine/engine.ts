@@ -100,7 +100,7 @@ export interface EngineGatherOptions {
 export interface ScrapeOptions {
   format: 'text' | 'openmetrics';
   /** Every series by member, not merged. */
-  memberLabel: boolean;
+  memberLabel: boolean | 'slot';
   /** ms; who has not said its own by then counts with what it said last. */
   timeout: number;
 }

@@ -142,7 +142,8 @@ export class EngineMetrics {
       request,
       timeoutMs: options.timeout,
       openMetrics: options.format === 'openmetrics',
-      membersApart: options.memberLabel,
+      membersApart: options.memberLabel !== false,
+      slots: options.memberLabel === 'slot',
       maxQuantiles: this.config.metrics.quantiles === 'max',
       tells: true,
     };

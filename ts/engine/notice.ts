@@ -71,6 +71,7 @@ export type OutgoingParcel =
       timeoutMs: number;
       openMetrics: boolean;
       membersApart: boolean;
+      slots: boolean;
       maxQuantiles: boolean;
       /** Its own numbers come right behind. */
       tells: boolean;

@@ -129,7 +129,15 @@ impl Broker {
                 self.metrics_changed.notify_one();
                 Ok(())
             }
-            Parcel::Scrape { request, timeout_ms, open_metrics, members_apart, max_quantiles, tells } => {
+            Parcel::Scrape {
+                request,
+                timeout_ms,
+                open_metrics,
+                members_apart,
+                slots,
+                max_quantiles,
+                tells,
+            } => {
                 let quantiles = if max_quantiles { Quantiles::Max } else { Quantiles::Drop };
                 let timeout = Duration::from_millis(u64::from(timeout_ms));
                 let format = if open_metrics { Format::OpenMetrics } else { Format::Text };
@@ -137,7 +145,7 @@ impl Broker {
                     roster,
                     (from, request),
                     format,
-                    Options { members_apart, quantiles },
+                    Options { members_apart, slots, quantiles },
                     timeout,
                     tells,
                 )

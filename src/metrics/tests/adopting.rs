@@ -96,3 +96,57 @@ fn a_refusal_says_what_is_wrong() {
     }
     assert!(Aggregate::from_bytes(&bytes[..20], 0).unwrap_err().to_string().contains("header"));
 }
+
+/// By age.
+fn slots(aggregate: &Aggregate) -> Vec<u32> {
+    aggregate.members().map(|known| known.slot).collect()
+}
+
+#[test]
+fn a_slot_is_the_smallest_that_is_free_and_stays_with_its_member() {
+    let mut aggregate = Aggregate::new();
+    for n in 1..=3 {
+        put(&mut aggregate, process(n), BOTH, 1, &[1.0, 1.0]);
+    }
+    assert_eq!(slots(&aggregate), [0, 1, 2]);
+    aggregate.forget(process(1));
+    aggregate.forget(process(2));
+    put(&mut aggregate, process(4), BOTH, 1, &[1.0, 1.0]);
+    assert_eq!(slots(&aggregate), [2, 0]);
+    let options = Options { members_apart: true, slots: true, ..Options::default() };
+    assert_eq!(
+        lines(&mut aggregate, options),
+        [
+            "c_total{member=\"2\"} 1",
+            "c_total{member=\"0\"} 1",
+            "c_total{member=\"gone\"} 2",
+            "g{member=\"2\"} 1",
+            "g{member=\"0\"} 1"
+        ]
+    );
+}
+
+#[test]
+fn slots_are_the_same_in_the_next_tenure_and_what_an_earlier_version_has_kept_has_some_too() {
+    let mut aggregate = Aggregate::new();
+    for n in 1..=4 {
+        put(&mut aggregate, process(n), BOTH, 1, &[1.0, 1.0]);
+    }
+    aggregate.forget(process(2));
+    let mut state = aggregate.to_bytes();
+    let mut next = Aggregate::from_bytes(&state, 1).unwrap();
+    assert_eq!(slots(&next), [0, 2, 3]);
+    put(&mut next, process(5), BOTH, 1, &[1.0, 1.0]);
+    assert_eq!(slots(&next), [0, 2, 3, 1]);
+
+    let mut early = Aggregate::new();
+    put(&mut early, process(4), BOTH, 2, &[1.0, 1.0]);
+    early.adopt(&state, 1).unwrap();
+    assert_eq!(slots(&early), [0, 2, 3]);
+
+    // As a file of which the end is another state's.
+    *state.last_mut().unwrap() ^= 1;
+    assert_eq!(slots(&Aggregate::from_bytes(&state, 1).unwrap()), [0, 1, 2]);
+    state.truncate(state.len() - 4 - 8 - 3 * 4);
+    assert_eq!(slots(&Aggregate::from_bytes(&state, 1).unwrap()), [0, 1, 2]);
+}

@@ -11,7 +11,7 @@ use crate::metrics::snapshot::Snapshot;
 use crate::metrics::tests::{lines, process, put};
 use crate::metrics::write::Format;
 
-const APART: Options = Options { members_apart: true, quantiles: Quantiles::Drop };
+const APART: Options = Options { members_apart: true, slots: false, quantiles: Quantiles::Drop };
 
 fn gauge(aggregator: &str) -> String {
     format!(r#"{{"name":"g","type":"gauge","aggregator":"{aggregator}","series":[["",{{}}]]}}"#)

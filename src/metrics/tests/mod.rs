@@ -1,6 +1,7 @@
 //! What holds for the room as a whole. Unit tests are beside what they test.
 
 mod adopting;
+mod folding;
 mod merging;
 mod never_falls;
 mod round_trips;

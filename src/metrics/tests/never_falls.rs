@@ -191,8 +191,10 @@ impl World {
 
     /// The same, member by member, adds up to the same.
     fn check_apart(&mut self, merged: &[Family]) {
-        let apart =
-            families(&mut self.aggregate, Options { members_apart: true, quantiles: Quantiles::Drop });
+        let apart = families(
+            &mut self.aggregate,
+            Options { members_apart: true, slots: false, quantiles: Quantiles::Drop },
+        );
         for (family, apart) in merged.iter().zip(&apart) {
             if family.name != "whole_total" && family.name != "live" {
                 continue;

@@ -5,7 +5,7 @@ use crate::metrics::member::Incarnation;
 use crate::metrics::render::{Options, Quantiles};
 use crate::metrics::tests::{lines, process, put};
 
-const APART: Options = Options { members_apart: true, quantiles: Quantiles::Drop };
+const APART: Options = Options { members_apart: true, slots: false, quantiles: Quantiles::Drop };
 
 /// CPU, resident memory, and a gauge that is the thread's own.
 const DEFAULTS: &str = r#"{"name":"process_cpu_seconds_total","type":"counter","series":[["",{}]]},

@@ -77,7 +77,7 @@ fn filled(members: u32, apart: usize) -> (Aggregate, Vec<Vec<u8>>) {
 #[ignore = "prints times, in release"]
 fn scrapes() {
     assert_eq!(schema(0).columns(), SERIES);
-    let apart = Options { members_apart: true, quantiles: Quantiles::Drop };
+    let apart = Options { members_apart: true, slots: false, quantiles: Quantiles::Drop };
     for (members, other) in [(4, 0), (16, 0), (64, 0), (64, 1)] {
         let (mut aggregate, snapshots) = filled(members, other);
         let mut sequence = 1;

@@ -11,6 +11,7 @@ use crate::ipc::message::{MemberInfo, MemberState};
 use crate::ipc::parcel::{Request, ScrapeId};
 use crate::metrics::aggregate::Aggregate;
 use crate::metrics::error::MetricsError;
+use crate::metrics::fold::Folded;
 use crate::metrics::own::{GroupReadings, MemberReading};
 use crate::metrics::render::{Options, Problem};
 use crate::metrics::schema::{Schema, SchemaId};
@@ -23,6 +24,8 @@ use crate::time::{millis, now_ms};
 
 /// How often the folder's file follows what members push; it follows answers at once.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said that series of the dead were folded.
+const TELL_FOLDED_EVERY: Duration = Duration::from_secs(600);
 /// Problems that an answer tells: they share its head, which is bounded.
 const MAX_PROBLEMS: usize = 40;
 /// Characters of one.
@@ -50,6 +53,9 @@ pub(in crate::ipc::broker) struct GroupMetrics {
     pub(super) written_at: Option<Instant>,
     /// They are the next primary's.
     pub(super) left: bool,
+    /// Series that were folded away, of which nothing was said yet; and when something was.
+    folded: usize,
+    folded_told: Option<Instant>,
     /// The file can't be written, which was said.
     pub(super) unwritten: bool,
 }
@@ -106,6 +112,27 @@ impl GroupMetrics {
             self.aggregate.blame(who, error);
         }
         self.schemas.insert(from, put.ok());
+        if let Some(folded) = self.aggregate.take_folded() {
+            self.tell_folded(folded);
+        }
+    }
+
+    /// Says it now and then, with what was folded meanwhile.
+    fn tell_folded(&mut self, Folded { series, most }: Folded) {
+        self.folded += series;
+        let now = Instant::now();
+        if self.folded_told.is_some_and(|told| now - told < TELL_FOLDED_EVERY) {
+            return;
+        }
+        self.folded_told = Some(now);
+        let of = most.map_or_else(String::new, |(family, label)| {
+            format!(", most of them of {family}, whose label {label} has another value in each process")
+        });
+        warn!(
+            "metrics: {} series of members that are gone were folded into others{of}: there was no room for those \
+             that live. Leave such a label to processAgent.metrics.memberLabel: 'slot'",
+            std::mem::take(&mut self.folded)
+        );
     }
 
     /// Fails when the member has to tell its schema first. What is wrong with it in any other way, answers say.
@@ -157,8 +184,9 @@ impl GroupMetrics {
         let age = |at: u64| Duration::from_millis(now.saturating_sub(at)).as_secs_f64();
         let states = STATES
             .map(|(word, state)| (word, infos.values().filter(|info| info.state == state).count() as u64));
-        let members = known.iter().map(|known| MemberReading {
-            member: &known.name,
+        let slots = known.iter().map(|known| known.slot.to_string()).collect::<Vec<_>>();
+        let members = known.iter().zip(&slots).map(|(known, slot)| MemberReading {
+            member: if scrape.options.slots { slot } else { &known.name },
             pid: known.incarnation.pid,
             lag: infos.get(&known.incarnation).map(|info| Duration::from_millis(info.lag_ms).as_secs_f64()),
             snapshot_age: known.snapshot_ms.map(age),
@@ -236,5 +264,31 @@ fn is_alive(pid: u32) -> bool {
     {
         let _ = pid;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dead_make_room_for_a_member_and_that_is_said_now_and_then() {
+        let mut metrics = GroupMetrics { aggregate: Aggregate::with_limit(100), ..GroupMetrics::default() };
+        for pid in 1..300 {
+            let who = incarnation(&MemberInfo::of(pid));
+            let from = MemberId(pid);
+            metrics.join(who);
+            let series = format!(r#"[["",{{"pid":{pid}}}]]"#);
+            let json = format!(r#"{{"families":[{{"name":"c_total","type":"counter","series":{series}}}]}}"#);
+            metrics.put_schema(from, who, json.as_bytes());
+            let schema = metrics.schemas[&from];
+            assert!(schema.is_some(), "{pid} is left out");
+            let bytes = crate::metrics::snapshot::wire(0, 1, 1, &[1.0], &[]);
+            assert_eq!(metrics.put_snapshot(from, who, &bytes), Ok(()));
+            metrics.aggregate.forget(who);
+        }
+        assert!(metrics.folded_told.is_some_and(|told| told.elapsed() < TELL_FOLDED_EVERY));
+        // What was folded after it was said.
+        assert!(metrics.folded > 100, "{}", metrics.folded);
     }
 }
