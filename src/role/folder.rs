@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{AgentError, Result};
+use crate::role::group::excess_of_socket_path;
 
 fn refuse(path: &Path, reason: impl Into<String>) -> AgentError {
     AgentError::RuntimeDir { path: PathBuf::from(path), reason: reason.into() }
@@ -13,10 +14,14 @@ fn refuse(path: &Path, reason: impl Into<String>) -> AgentError {
 /// Makes the runtime folder and the group's folder in it, each with mode 0700, and checks both.
 ///
 /// # Errors
-/// [`AgentError::RuntimeDir`] when one can't be made, is no folder, belongs to somebody else, or others may write it.
+/// [`AgentError::RuntimeDir`] when one can't be made, is no folder, belongs to somebody else, others may write it, or the
+/// path is too long for a socket in it.
 pub fn prepare(runtime_dir: &Path, group_folder: &Path) -> Result<()> {
     if !runtime_dir.is_absolute() {
         return Err(refuse(runtime_dir, "it is no absolute path"));
+    }
+    if let Some(excess) = excess_of_socket_path(runtime_dir, group_folder) {
+        return Err(refuse(runtime_dir, excess));
     }
     make(runtime_dir)?;
     make(group_folder)
@@ -109,6 +114,16 @@ mod tests {
         symlink(&elsewhere, &runtime).unwrap();
         let error = prepare(&runtime, &runtime.join("group")).unwrap_err();
         assert!(error.to_string().contains("no folder"), "{error}");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_for_a_socket_is_refused_before_anything_is_made() {
+        let base = tempfile::tempdir().unwrap();
+        let runtime = base.path().join("r".repeat(100));
+        let error = prepare(&runtime, &runtime.join("group")).unwrap_err();
+        assert!(error.to_string().contains("too many"), "{error}");
+        assert_eq!(error.code(), "ERR_AGENT_RUNTIME_DIR");
+        assert!(!runtime.exists());
     }
 
     #[test]

@@ -109,6 +109,39 @@ pub fn socket_path(folder: &Path) -> PathBuf {
     }
 }
 
+/// How many bytes a socket's path may have, without the zero that ends it.
+#[cfg(target_os = "linux")]
+const MAX_SOCKET_PATH: usize = 107;
+/// How many bytes a socket's path may have, without the zero that ends it.
+#[cfg(all(unix, not(target_os = "linux")))]
+const MAX_SOCKET_PATH: usize = 103;
+
+/// By how much the socket's path in `folder` is too long, in words that say how long `runtime_dir` may be.
+///
+/// # Platform-specific behaviour
+/// Linux: a path has at most 107 bytes. Other Unix: 103. Windows: a pipe's name does not depend on the folder.
+#[cfg(unix)]
+#[must_use]
+pub fn excess_of_socket_path(runtime_dir: &Path, folder: &Path) -> Option<String> {
+    let length = |path: &Path| path.as_os_str().len();
+    let (given, needed) = (length(runtime_dir), length(&socket_path(folder)));
+    let excess = needed.checked_sub(MAX_SOCKET_PATH).filter(|excess| *excess > 0)?;
+    // The name of the group's folder is cut to a length, so this is at least some tens of bytes.
+    let allowed = given.saturating_sub(excess);
+    Some(format!(
+        "it has {given} bytes, {excess} too many: a socket's path has at most {MAX_SOCKET_PATH}, and the group's folder \
+         and the socket in it take {}; set processAgent.runtimeDir to a path of at most {allowed} bytes",
+        needed - given
+    ))
+}
+
+/// By how much the socket's path is too long: a pipe's name does not depend on the folder.
+#[cfg(not(unix))]
+#[must_use]
+pub fn excess_of_socket_path(_runtime_dir: &Path, _folder: &Path) -> Option<String> {
+    None
+}
+
 /// A short name for a folder, for addresses that have no room for its path.
 #[must_use]
 pub fn digest_of(folder: &Path) -> String {
@@ -148,5 +181,21 @@ mod tests {
         let folder = GroupKey::new(&"n".repeat(300), "k").folder(&default_runtime_dir());
         // 104 bytes on macOS, 108 on Linux, with the closing zero.
         assert!(socket_path(&folder).as_os_str().len() < 104);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_runtime_folder_that_is_too_long_says_how_long_it_may_be() {
+        let key = GroupKey::new("orders", "configured:orders");
+        let excess = |length: usize| {
+            let runtime_dir = PathBuf::from(format!("/{}", "d".repeat(length - 1)));
+            excess_of_socket_path(&runtime_dir, &key.folder(&runtime_dir))
+        };
+        // The slash, `orders-` and 16 digits, and `/socket`.
+        let allowed = MAX_SOCKET_PATH - 31;
+        assert_eq!(excess(allowed), None);
+        let told = excess(allowed + 3).unwrap_or_default();
+        assert!(told.contains(&format!("it has {} bytes, 3 too many", allowed + 3)), "{told}");
+        assert!(told.contains(&format!("at most {allowed} bytes")), "{told}");
     }
 }
