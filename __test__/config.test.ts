@@ -33,6 +33,12 @@ describe('the configuration', () => {
     ).toMatchObject({ group: 'billing:eu-1@v2', runtimeDir: '/run/app', candidate: false, stopTimeout: 1_200 });
   });
 
+  it('takes false in the place of a group, and no other that is no name', () => {
+    expect(resolveConfig({ group: false }).group).toBe(false);
+    expect(refusal({ group: true }).message).toMatch(/processAgent\.group is true; it must be 1 to 100 .* or false/);
+    expect(refusal({ group: null }).message).toContain('processAgent.group is null;');
+  });
+
   it('has no admin endpoint until one is given, which then is for this host alone', () => {
     expect(resolveConfig({ admin: undefined }).admin).toBeUndefined();
     expect(resolveConfig({ admin: { port: 9400 } }).admin).toEqual({ port: 9400, host: '127.0.0.1', hosts: [] });

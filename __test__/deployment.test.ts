@@ -3,13 +3,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Decision, Snapshot } from '../ts/role/decision';
 import { decide } from '../ts/role/deployment';
-import { startTimeInStat, takeSnapshot } from '../ts/role/snapshot';
+import { startTimeInStat } from '../ts/role/process-info';
+import { takeSnapshot } from '../ts/role/snapshot';
 
 const FOLDER = join(__dirname, 'snapshots');
 
 function snapshot(name: string, changes: Partial<Snapshot> = {}): Snapshot {
   const taken = JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8'));
-  return { pm2DaemonPid: undefined, configuredGroup: undefined, ...taken, ...changes };
+  const absent = { pm2DaemonPid: undefined, pm2Home: undefined, testRunner: undefined, configuredGroup: undefined };
+  return { ...absent, ...taken, ...changes };
 }
 
 function decisionOf(name: string, changes?: Partial<Snapshot>): Decision {
@@ -61,9 +63,9 @@ const TABLE: Row[] = [
   ["fork mode where pm2's pid file can't be read", 'pm2-uid-fork-0', 'pm2-fork', /^pm2:default\/api-fork$/, 'first'],
   ['cluster mode where it can not', 'pm2-uid-cluster-0', 'pm2-cluster', /^pm2:default\/api-cluster$/, 'first'],
   ['an app of pm2 with one instance', 'pm2-parent', 'pm2-fork', /^pm2:default\/api$/, 'first'],
-  ['a child that it forks is standalone', 'pm2-child', 'standalone', /^standalone$/, 'equal'],
+  ['a process below it, whose parent is not known', 'pm2-child', 'standalone', /^standalone$/, 'equal', HIDDEN],
   ['an app of a pm2 that npm started', 'pm2-under-npm-parent', 'pm2-fork', /^pm2:default\/api$/, 'first'],
-  ['a child of it is not taken for hidden', 'pm2-under-npm-child', 'standalone', /^standalone$/, 'equal'],
+  ['a process below that one', 'pm2-under-npm-child', 'standalone', /^standalone$/, 'equal', HIDDEN],
   ['the main thread of a pm2 app', 'pm2-main', 'pm2-fork', /^pm2:default\/api$/, 'first'],
   ['its thread lets the main thread go first', 'pm2-thread-1', 'pm2-fork', /^pm2:default\/api$/, 'waits'],
   ['a cluster primary that pm2 started', 'pm2-node-cluster-primary', 'cluster', /^cluster:\d+$/, 'first'],
@@ -73,6 +75,7 @@ const TABLE: Row[] = [
   ['pm2 start npm -- start', 'pm2-npm', 'standalone', /^standalone$/, 'equal', HIDDEN],
   ['pm2 start "npm start"', 'pm2-npm-line', 'standalone', /^standalone$/, 'equal', HIDDEN],
   ['pm2 start start.sh', 'pm2-bash', 'standalone', /^standalone$/, 'equal', HIDDEN],
+  ['pm2 start tsx -- app.ts', 'pm2-tsx', 'standalone', /^standalone$/, 'equal', HIDDEN],
   ["egg's app worker", 'egg-worker-1', 'egg', /^egg:\d+$/, 'equal'],
   ["egg's second app worker", 'egg-worker-2', 'egg', /^egg:\d+$/, 'equal'],
   ["egg's agent worker", 'egg-agent', 'egg', /^egg:\d+$/, 'equal'],
@@ -126,8 +129,10 @@ describe('processes of one application share a key', () => {
     expect(new Set(files.map(file => decisionOf(file).groupKey)).size).toBe(1);
   });
 
-  test('both modes of pm2 do, so that a change of the mode makes no second group', () => {
-    expect(decisionOf('pm2-fork-0').groupKey).toBe(decisionOf('pm2-cluster-0').groupKey);
+  test('both modes of one pm2 do, so that a change of the mode makes no second group', () => {
+    const { ppid, parentStartMark, pm2DaemonPid } = snapshot('pm2-cluster-0');
+    const changed = decisionOf('pm2-fork-0', { ppid, parentStartMark, pm2DaemonPid });
+    expect(changed.groupKey).toBe(decisionOf('pm2-cluster-0').groupKey);
   });
 
   test('any processes with one group name do', () => {
@@ -139,9 +144,11 @@ describe('processes of one application share a key', () => {
     expect(decisionOf('plain-thread-1', given).groupKey).toBe(key);
   });
 
-  test('a trailing slash of PM2_HOME makes no second group', () => {
-    const withSlash = decisionOf('pm2-fork-1', withEnv('pm2-fork-1', { PM2_HOME: '/app/home/.pm2/' }));
-    expect(withSlash.groupKey).toBe(decisionOf('pm2-fork-0').groupKey);
+  test('a daemon with several names for its folder is one', () => {
+    for (const PM2_HOME of ['/app/home/.pm2/', './.pm2', '/link/to/.pm2']) {
+      const other = decisionOf('pm2-fork-1', withEnv('pm2-fork-1', { PM2_HOME }));
+      expect(other.groupKey).toBe(decisionOf('pm2-fork-0').groupKey);
+    }
   });
 });
 
@@ -171,9 +178,31 @@ describe('processes of different applications never share a key', () => {
     expect(later.groupKey).not.toBe(decisionOf('cluster-worker-1').groupKey);
   });
 
-  test('two daemons of pm2 are two groups', () => {
-    const other = decisionOf('pm2-fork-0', withEnv('pm2-fork-0', { PM2_HOME: '/srv/pm2' }));
+  test('two daemons of pm2 are two groups, whatever both are told of PM2_HOME', () => {
+    const { ppid } = snapshot('pm2-fork-0');
+    const other = decisionOf('pm2-fork-0', { ppid: ppid + 1, pm2DaemonPid: ppid + 1 });
+    expect(other).toMatchObject({ deployment: 'pm2-fork', group: 'pm2:default/api' });
     expect(other.groupKey).not.toBe(decisionOf('pm2-fork-0').groupKey);
+  });
+
+  test('so are a daemon and a later one with its pid', () => {
+    const later = decisionOf('pm2-fork-0', { parentStartMark: '999999' });
+    expect(later.groupKey).not.toBe(decisionOf('pm2-fork-0').groupKey);
+  });
+
+  test('and where a start can not be told, two with different folders', () => {
+    const here = decisionOf('pm2-fork-0', { parentStartMark: '' });
+    const there = decisionOf('pm2-fork-0', { parentStartMark: '', pm2Home: '/srv/.pm2' });
+    expect(there.groupKey).not.toBe(here.groupKey);
+  });
+
+  test('names and namespaces of pm2 that hold what stands between them are told apart', () => {
+    const keys = [
+      { namespace: 'a', name: 'b:c' },
+      { namespace: 'a:b', name: 'c' },
+      { namespace: 'a","b', name: 'c' },
+    ].map(env => decisionOf('pm2-fork-0', withEnv('pm2-fork-0', env)).groupKey);
+    expect(new Set(keys).size).toBe(keys.length);
   });
 });
 
@@ -193,11 +222,35 @@ describe('what children inherit proves nothing', () => {
     expect(decisionOf('plain-thread-1', env).deployment).toBe('thread');
   });
 
-  test.each(['VITEST_POOL_ID', 'VITEST_WORKER_ID'])("a thread of vitest's pool is standalone (%s)", variable => {
-    const argv = ['/usr/bin/node', '/app/node_modules/vitest/dist/workers/threads.js'];
-    const decision = decisionOf('plain-thread-1', { argv, ...withEnv('plain-thread-1', { [variable]: '1' }) });
-    expect(decision).toMatchObject({ deployment: 'standalone', groupKey: '' });
-    expect(decision.reasons[0]).toContain(variable);
+  test('a child of a pm2 app that has loaded this package is known for it', () => {
+    const { ppid } = snapshot('pm2-child');
+    const env = { MIDWAY_PROCESS_AGENT_PRIMARY: String(ppid) };
+    const child = decisionOf('pm2-child', withEnv('pm2-child', env));
+    expect(child).toMatchObject({ deployment: 'standalone', warning: undefined });
+    expect(child.reasons.join(' ')).toMatch(/has loaded this package/);
+    // That one of its ancestors has loaded it proves nothing: pm2 may have been started by an application.
+    const grandchild = decisionOf(
+      'pm2-child',
+      withEnv('pm2-child', { MIDWAY_PROCESS_AGENT_PRIMARY: String(ppid + 1) }),
+    );
+    expect(grandchild.warning).toMatch(HIDDEN);
+  });
+
+  test('it is known also when it has loaded this package itself', () => {
+    const { pid, ppid } = snapshot('pm2-child');
+    const warningWith = (value: string) =>
+      decisionOf('pm2-child', withEnv('pm2-child', { MIDWAY_PROCESS_AGENT_PRIMARY: value })).warning;
+    expect(warningWith(`${pid}/${ppid}`)).toBeUndefined();
+    expect(warningWith(`${pid}`)).toMatch(HIDDEN);
+  });
+
+  test('threads of an application behind a launcher of pm2 are warned about, too', () => {
+    const thread = { thread: { isMain: true, id: 0, hasMembers: true } };
+    expect(decisionOf('pm2-tsx', thread)).toMatchObject({
+      deployment: 'thread',
+      warning: expect.stringMatching(HIDDEN),
+    });
+    expect(decisionOf('pm2-main', thread).warning).toBeUndefined();
   });
 
   test("a child of a pm2 app is told apart also where the daemon's pid can't be read", () => {
@@ -221,16 +274,13 @@ describe('managers in other forms', () => {
     expect(decisionOf('cluster-worker-1', { argv: ['node', script] }).deployment).toBe('egg');
   });
 
-  test.each([
-    '/usr/bin/yarn',
-    '/usr/lib/node_modules/npm/bin/npm-cli.js',
-    '/opt/pnpm.cjs',
-    'C:\\nodejs\\npm.cmd',
-    'bun',
-  ])('pm2 behind %s is warned about', launcher => {
-    const changes = withEnv('pm2-child', { pm_exec_path: launcher });
-    expect(decisionOf('pm2-child', changes).warning).toMatch(HIDDEN);
-  });
+  test.each(['/usr/bin/yarn', '/app/node_modules/.bin/tsx', '/app/start', 'C:\\nodejs\\npm.cmd'])(
+    'pm2 behind %s is warned about',
+    launcher => {
+      const changes = withEnv('pm2-child', { pm_exec_path: launcher });
+      expect(decisionOf('pm2-child', changes).warning).toMatch(HIDDEN);
+    },
+  );
 
   test('a cluster primary whose workers are all dead is still one', () => {
     const alone = { isWorker: false, workers: 0, isSetUp: true };
@@ -294,10 +344,11 @@ describe('taking a snapshot', () => {
     };
     const lazy = (name: string) =>
       Object.defineProperties(snapshot(name), { startMark: { get: never }, parentStartMark: { get: never } });
-    for (const file of ['standalone', 'configured', 'pm2-fork-1', 'pm2-child', 'pm2-npm', 'jest-thread']) {
+    for (const file of ['standalone', 'configured', 'pm2-child', 'pm2-npm', 'jest-thread']) {
       expect(() => decide(lazy(file))).not.toThrow();
     }
     expect(() => decide(lazy('cluster-worker-1'))).toThrow('read');
+    expect(() => decide(lazy('pm2-fork-1'))).toThrow('read');
   });
 
   test('the start time is found behind any command name', () => {

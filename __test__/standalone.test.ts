@@ -1,3 +1,4 @@
+import type { Cluster } from 'node:cluster';
 import { format } from 'node:util';
 import {
   Aspect,
@@ -121,6 +122,35 @@ describe('a standalone application', () => {
       expect.objectContaining({ id: 1, pid: process.pid, role: 'primary', deployment: 'standalone', state: 'ready' }),
     ]);
     expect(app.agent.explain()).toMatchObject({ deployment: 'standalone', folder: undefined, role: 'primary' });
+  });
+
+  it('is what a test runner runs, whatever group its configuration names, and says so', async () => {
+    const app = await startApp([Ledger], { group: 'orders' }, { inEnvironment: false });
+    expect(app.agent.group).toBe('standalone');
+    expect(app.agent.explain().reasons[0]).toMatch(/^The test runner jest runs this process \(/);
+  });
+
+  it('is what has switched grouping off, also where it would be one of many, before and after its life', async () => {
+    const { decideNow } = require('../ts/environment') as typeof import('../ts/environment');
+    const cluster = require('node:cluster') as Omit<Cluster, 'workers'> & { workers: object };
+    const { workers } = cluster;
+    // Then the test runner does not count.
+    cluster.workers = { 1: {} };
+    try {
+      expect(decideNow(undefined).deployment).toBe('cluster');
+      const app = await startApp([Ledger], { group: false });
+      const ledger = await app.get(Ledger);
+      expect(await ledger.add(1)).toBe(1);
+      const { deployment, reasons } = app.agent.explain();
+      expect({ deployment, reason: reasons[0] }).toEqual({
+        deployment: 'standalone',
+        reason: 'processAgent.group is false, which switches grouping off.',
+      });
+      await app.close();
+      expect(await ledger.add(1)).toBe(2);
+    } finally {
+      cluster.workers = workers;
+    }
   });
 
   it('runs decorated methods on the object, and throws what they throw', async () => {

@@ -389,7 +389,7 @@ describe('what docs/semantics.md shows', () => {
 
 describe('in a standalone application', () => {
   it('what is kept goes on when the first worker is forked, with all that changes meanwhile', async () => {
-    const cluster = require('node:cluster') as Omit<Cluster, 'settings'> & { settings: object };
+    const cluster = require('node:cluster') as Omit<Cluster, 'workers'> & { workers: object };
     const turn = () => new Promise<void>(resolve => setImmediate(resolve));
     const app = await startApp([Counter]);
     const counter = await app.get(Counter);
@@ -399,8 +399,8 @@ describe('in a standalone application', () => {
     });
     const upgraded = new Promise(resolve => app.agent.once('primary', () => resolve(true)));
     // As when it is forked: nobody else is there.
-    const { settings } = cluster;
-    cluster.settings = { exec: 'worker.js' };
+    const { workers } = cluster;
+    cluster.workers = { 1: {} };
     try {
       cluster.emit('fork', {} as never);
       let added = 0;
@@ -410,7 +410,7 @@ describe('in a standalone application', () => {
       expect(await counter.add()).toBe(++added);
       expect(app.agent.explain().deployment).toBe('cluster');
     } finally {
-      cluster.settings = settings;
+      cluster.workers = workers;
     }
     expect(log).toEqual([['slow', undefined, 1], 'slow done']);
   });

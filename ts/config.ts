@@ -69,8 +69,8 @@ type Rules<T> = { [key in keyof Required<T>]: OptionRule | Rules<Required<T>[key
 
 const RULES: Rules<ProcessAgentConfig> = {
   group: {
-    allowed: '1 to 100 characters of A-Z a-z 0-9 . _ : @ -',
-    test: value => typeof value === 'string' && GROUP_NAME.test(value),
+    allowed: '1 to 100 characters of A-Z a-z 0-9 . _ : @ -, or false for no group',
+    test: value => value === false || (typeof value === 'string' && GROUP_NAME.test(value)),
   },
   runtimeDir: {
     allowed: 'an absolute path',

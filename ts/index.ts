@@ -1,4 +1,4 @@
-import { announceToWorkers } from './environment';
+import { announceToChildren } from './role/parent';
 
 export { ProcessAgentConfiguration as Configuration } from './configuration';
 export { OnlyInPrimary } from './decorator/onlyInPrimary';
@@ -38,4 +38,4 @@ export { ProcessAgentService } from './service/processAgent.service';
 export { ProcessHealthService } from './service/processHealth.service';
 export { ProcessMetricsService } from './service/processMetrics.service';
 
-announceToWorkers();
+announceToChildren();

@@ -18,8 +18,10 @@ export interface ProcessAgentConfig {
    * A group name. It overrides the detected deployment: every process of this user on this host (same pid and
    * network namespace) that gives the same name is a member of one group. 1 to 100 of `A-Z a-z 0-9 . _ : @ -`.
    * The environment variable `MIDWAY_PROCESS_AGENT_GROUP` does the same; if both are given, they must be equal.
+   * `false` switches grouping off: each application is standalone, however it was started. In a process or thread that
+   * a test runner runs, the variable alone counts.
    */
-  group?: string;
+  group?: string | false;
   /**
    * The folder that holds the groups' folders: an absolute path, owned by this user, not writable by others; made with
    * mode 0700 when missing. Default: a path fixed per user id, so that two shells can't make two groups.

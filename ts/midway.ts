@@ -173,11 +173,11 @@ export function isDevelopment(container: ApplicationContext): boolean {
 /**
  * `processAgent.group` of an application that is being started in this process but hasn't come to this component yet.
  */
-export function groupOfStartingApplication(): string | undefined {
+export function groupOfStartingApplication(): string | false | undefined {
   const container = (globalThis as { MIDWAY_APPLICATION_CONTEXT?: ApplicationContext }).MIDWAY_APPLICATION_CONTEXT;
   try {
     const raw = container && (configurationOf(container) as { group?: unknown } | undefined);
-    return typeof raw?.group === 'string' ? raw.group : undefined;
+    return typeof raw?.group === 'string' || raw?.group === false ? raw.group : undefined;
   } catch {
     return undefined;
   }

@@ -101,7 +101,7 @@ function membershipRunsHere(membership: Membership): boolean {
 }
 
 function isStandaloneApplication(membership: Membership): boolean {
-  return membership.decision?.deployment === 'standalone' && isStandalone(undefined);
+  return membership.decision?.deployment === 'standalone' && isStandalone(membership.config?.group);
 }
 
 /** For an object that no application's container made: the only application, or the environment, decides. */
@@ -115,9 +115,9 @@ export function membershipFor(self: unknown): Membership | undefined {
   return attached ?? (state.memberships.length === 1 ? state.memberships[0] : undefined);
 }
 
-let cached: { group: string | undefined; forked: boolean; standalone: boolean } | undefined;
+let cached: { group: string | false | undefined; forked: boolean; standalone: boolean } | undefined;
 
-function isStandalone(group: string | undefined): boolean {
+function isStandalone(group: string | false | undefined): boolean {
   const forked = hasForked();
   if (cached?.group !== group || cached?.forked !== forked) {
     cached = { group, forked, standalone: decideNow(group).deployment === 'standalone' };

@@ -1,12 +1,13 @@
 /**
  * Takes the snapshots in this folder anew, each from a process that a real manager has started (Linux):
  *
- *   mkdir -p /tmp/snap/{pm2,midway3,midway4,egg,egg-threads}       # then `npm init -y` in each, and
- *   (cd /tmp/snap/pm2 && npm i pm2)
+ *   mkdir -p /tmp/snap/{pm2,midway3,midway4,egg,egg-threads,runners}       # then `npm init -y` in each, and
+ *   (cd /tmp/snap/pm2 && npm i pm2 tsx)
  *   (cd /tmp/snap/midway3 && npm i @midwayjs/bootstrap@3 @midwayjs/core@3 @midwayjs/logger@3)
  *   (cd /tmp/snap/midway4 && npm i @midwayjs/bootstrap@4 @midwayjs/core@4 @midwayjs/logger@4)
  *   (cd /tmp/snap/egg && npm i @midwayjs/web@3 @midwayjs/core@3 @midwayjs/logger@3 egg@3 egg-scripts@2)
  *   (cd /tmp/snap/egg-threads && npm i egg@4 @eggjs/cluster@3)
+ *   (cd /tmp/snap/runners && npm i jest vitest ava mocha tap uvu bun)
  *   node __test__/snapshots/take.js /tmp/snap [word of a scenario's name]
  *
  * It works with a PM2_HOME of its own inside the scratch folder and ends what it has started. `pm2-uid` needs root.
@@ -66,6 +67,27 @@ const scenarios = {
     env: { REPOSITORY: repository },
     takes: ['jest-thread'],
   },
+  ...runners({
+    jest: ['jest/bin/jest.js', '--config', '{"testMatch":["**/*.jest.cjs"],"transform":{}}', '--maxWorkers=2'],
+    'jest-in-band': ['jest/bin/jest.js', '--config', '{"testMatch":["**/*.jest.cjs"],"transform":{}}', '-i'],
+    'vitest-forks': ['vitest/vitest.mjs', 'run', '--pool=forks'],
+    'vitest-threads': ['vitest/vitest.mjs', 'run', '--pool=threads'],
+    'vitest-vm-forks': ['vitest/vitest.mjs', 'run', '--pool=vmForks'],
+    'vitest-vm-threads': ['vitest/vitest.mjs', 'run', '--pool=vmThreads'],
+    ava: ['ava/entrypoints/cli.mjs', 'one.ava.mjs'],
+    'ava-processes': ['ava/entrypoints/cli.mjs', '--no-worker-threads', 'one.ava.mjs'],
+    mocha: ['mocha/bin/mocha.js', 'one.mocha.cjs'],
+    'mocha-parallel': ['mocha/bin/mocha.js', '--parallel', 'one.mocha.cjs', 'two.mocha.cjs'],
+    'node-test': ['--test', 'one.node.cjs'],
+    'node-test-bare': ['--test', 'bare.cjs'],
+    'node-test-alone': ['one.node.cjs'],
+    tap: ['tap/dist/esm/run.mjs', 'run', '--disable-coverage', '--allow-empty-coverage', 'one.tap.cjs'],
+    'tap-alone': ['one.tap.cjs'],
+    uvu: ['uvu/bin.js', '.', '^one.uvu.cjs$'],
+    'uvu-alone': ['one.uvu.cjs'],
+    bun: ['bun/bin/bun.exe', 'test', './one.bun.test.cjs'],
+    'bun-parallel': ['bun/bin/bun.exe', 'test', '--parallel=2', './one.bun.test.cjs', './two.bun.test.cjs'],
+  }),
   'pm2-cluster': { pm2: ['start', 'pm2-app.js', '-i', '3', '--name', 'api'], takes: instances('pm2-cluster', 3) },
   'pm2-fork': { pm2: ['start', 'fork.config.js'], takes: instances('pm2-fork', 3) },
   'pm2-renamed': { pm2: ['start', 'renamed.config.js'], takes: instances('pm2-renamed', 2) },
@@ -92,6 +114,11 @@ const scenarios = {
   'pm2-npm': { pm2: ['start', 'npm', '--name', 'api', '--', 'start'], takes: ['pm2-npm'], env: { SNAPSHOT: 'pm2-npm' } },
   'pm2-npm-line': { pm2: ['start', 'npm start', '--name', 'api'], takes: ['pm2-npm-line'], env: { SNAPSHOT: 'pm2-npm-line' } },
   'pm2-bash': { pm2: ['start', 'start.sh', '--name', 'api'], takes: ['pm2-bash'], env: { SNAPSHOT: 'pm2-bash' } },
+  'pm2-tsx': {
+    pm2: ['start', path.join(scratch, 'pm2/node_modules/.bin/tsx'), '--name', 'api', '-i', '2', '--', 'hidden.js'],
+    takes: ['pm2-tsx'],
+    env: { SNAPSHOT: 'pm2-tsx' },
+  },
   // Started by root for another user, who can't read the daemon's pid.
   'pm2-uid': { pm2: ['start', 'uid.config.js'], takes: ['pm2-uid-fork-0', 'pm2-uid-cluster-0'] },
   'pm2-under-npm': { npm: ['run', 'start:pm2'], env: { PM2: pm2 }, takes: ['pm2-under-npm-parent', 'pm2-under-npm-child'] },
@@ -112,6 +139,24 @@ const scenarios = {
     takes: ['egg-thread-agent', 'egg-thread-worker'],
   },
 };
+
+/** Each takes the process or thread that runs a test file, and an application that the test starts. */
+function runners(commands) {
+  const scenario = ([name, [script, ...args]]) => {
+    const installed = path.join(scratch, 'runners/node_modules', script);
+    const isRunner = fs.existsSync(installed);
+    return [
+      `runner-${name}`,
+      {
+        cwd: path.join(scratch, 'runners'),
+        ...(script.endsWith('.exe') ? { program: installed, run: args } : { run: [isRunner ? installed : script, ...args] }),
+        env: { SNAPSHOT: `runners/${name}` },
+        takes: [`runners/${name}`, `runners/${name}-child`],
+      },
+    ];
+  };
+  return Object.fromEntries(Object.entries(commands).map(scenario));
+}
 
 function instances(name, count) {
   return Array.from({ length: count }, (_, index) => `${name}-${index}`);
@@ -139,20 +184,23 @@ async function main() {
 
 function prepare() {
   fs.rmSync(out, { recursive: true, force: true });
-  fs.mkdirSync(out, { recursive: true });
+  fs.mkdirSync(path.join(out, 'runners'), { recursive: true });
   fs.chmodSync(out, 0o777);
   fs.mkdirSync(path.join(scratch, 'home'), { recursive: true, mode: 0o700 });
   fs.chmodSync(path.join(scratch, 'home'), 0o700);
   fs.cpSync(fixtures, path.join(scratch, 'apps'), { recursive: true });
+  fs.cpSync(path.join(fixtures, 'runners'), path.join(scratch, 'runners'), { recursive: true });
   fs.cpSync(path.join(fixtures, 'egg'), path.join(scratch, 'egg'), { recursive: true });
   fs.cpSync(path.join(fixtures, 'egg-threads'), path.join(scratch, 'egg-threads'), { recursive: true });
-  const source = fs.readFileSync(path.join(repository, 'ts/role/snapshot.ts'), 'utf8');
   const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 };
-  fs.writeFileSync(path.join(scratch, 'apps/snapshot.js'), ts.transpileModule(source, { compilerOptions }).outputText);
+  for (const name of ['snapshot', 'pm2-daemon', 'process-info', 'test-runner']) {
+    const source = fs.readFileSync(path.join(repository, 'ts/role', `${name}.ts`), 'utf8');
+    fs.writeFileSync(path.join(scratch, 'apps', `${name}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
+  }
 }
 
 function start(name, scenario) {
-  const command = scenario.npm ? ['npm', ...scenario.npm] : [process.execPath, ...(scenario.run ?? [pm2, ...scenario.pm2])];
+  const command = scenario.npm ? ['npm', ...scenario.npm] : [scenario.program ?? process.execPath, ...(scenario.run ?? [pm2, ...scenario.pm2])];
   const log = fs.openSync(path.join(out, `${name}.log`), 'w');
   return spawn(command[0], command.slice(1), {
     cwd: scenario.cwd ?? app('.'),

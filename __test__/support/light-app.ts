@@ -15,7 +15,18 @@ export interface LightApp {
 
 const open = new Set<LightApp>();
 
-export async function startApp(classes: Class[], config: object = {}, hooks: object = {}): Promise<LightApp> {
+/**
+ * `config.group` is given in the environment, too, unless `inEnvironment` is false: in a test runner it counts there
+ * alone.
+ */
+export async function startApp(classes: Class[], config: object = {}, options: object = {}): Promise<LightApp> {
+  const { group } = config as { group?: string };
+  const { inEnvironment = true, ...hooks } = options as { inEnvironment?: boolean };
+  if (group && inEnvironment) {
+    process.env.MIDWAY_PROCESS_AGENT_GROUP = group;
+  } else {
+    delete process.env.MIDWAY_PROCESS_AGENT_GROUP;
+  }
   const app = await createLightApp({
     // A folder without an entry file: from the package's own, Midway would load dist/ as the application.
     baseDir: __dirname,
@@ -49,4 +60,5 @@ export async function closeAll(): Promise<void> {
   for (const app of open) {
     await app.close();
   }
+  delete process.env.MIDWAY_PROCESS_AGENT_GROUP;
 }

@@ -1,4 +1,5 @@
 import type { Deployment } from '../interface';
+import type { TestRunner } from './test-runner';
 
 /**
  * Everything that a deployment is decided from, as plain data, so that the decision is a pure function and real
@@ -28,8 +29,12 @@ export interface Snapshot {
   readonly parentStartMark: string;
   /** The pid in `$PM2_HOME/pm2.pid`, when `pm_id` is in the environment and the file can be read. */
   pm2DaemonPid: number | undefined;
+  /** PM2_HOME as an absolute path without links, when `pm_id` is in the environment. */
+  pm2Home: string | undefined;
+  /** The test runner that is seen from inside this process, apart from the script that it runs. */
+  testRunner: TestRunner | undefined;
   /** `processAgent.group` of the application's configuration. */
-  configuredGroup: string | undefined;
+  configuredGroup: string | false | undefined;
 }
 
 export interface Decision {

@@ -4,8 +4,10 @@
  */
 import type { Deployment } from '../interface';
 import type { Decision, Snapshot } from './decision';
-import { givenGroupName } from './group-name';
-import { daemonWarning, hiddenWarning, instancesWarning, isHiddenFromPm2, isPm2App, pm2Decision } from './pm2';
+import { type GivenGroupName, givenGroupName, groupNameInEnvironment } from './group-name';
+import { parentCarriesPackage } from './parent';
+import { hiddenWarning, instancesWarning, isPm2App, pm2Decision } from './pm2';
+import { type TestRunner, testRunnerOf } from './test-runner';
 
 const EGG_APP_WORKER = /[\\/](egg-cluster|@eggjs[\\/]cluster)[\\/].*\bapp_worker\.[cm]?[jt]s$/;
 const EGG_AGENT_WORKER = /[\\/](egg-cluster|@eggjs[\\/]cluster)[\\/].*\bagent_worker\.[cm]?[jt]s$/;
@@ -14,16 +16,16 @@ const EGG_AGENT_WORKER = /[\\/](egg-cluster|@eggjs[\\/]cluster)[\\/].*\bagent_wo
 type Rule = (snapshot: Snapshot) => Decision | undefined;
 
 const RULES: Rule[] = [
+  inTestRunner,
+  switchedOff,
   configured,
-  testThread,
   egg,
   // Before pm2: a pm2 app that forks workers has to be in one group with them.
   clusterPrimary,
   pm2App,
   clusterWorker,
   thread,
-  hiddenFromPm2,
-  childOfPm2App,
+  belowPm2,
 ];
 
 /** Throws `ERR_AGENT_CONFIG` for a group name that is not allowed. */
@@ -39,27 +41,44 @@ export function decide(snapshot: Snapshot): Decision {
   );
 }
 
-function configured(snapshot: Snapshot): Decision | undefined {
-  const given = givenGroupName(snapshot);
+/**
+ * Test files run side by side, in processes or in threads, and each starts applications of its own, with the
+ * configuration of all. A name in the environment was given for this run of the tests, and counts.
+ */
+function inTestRunner(snapshot: Snapshot): Decision | undefined {
+  const runner = testRunnerOf(snapshot);
+  // One that has forked workers, or has threads with an application, belongs together with these.
+  if (runner === undefined || snapshot.cluster.workers > 0 || snapshot.thread.hasMembers) {
+    return undefined;
+  }
+  const given = groupNameInEnvironment(snapshot);
+  return given ? named(given, [testReason(snapshot, runner)]) : standalone(testReason(snapshot, runner));
+}
+
+function testReason({ thread, configuredGroup }: Snapshot, { name, sign }: TestRunner): string {
+  const ignored = configuredGroup ? `, and processAgent.group ("${configuredGroup}") does not count` : '';
   return (
-    given && {
-      ...member('configured', given.name, `configured:${given.name}`),
-      reasons: [`${given.source} names the group "${given.name}", which overrides what would be detected.`],
-    }
+    `The test runner ${name} runs this ${thread.isMain ? 'process' : 'thread'} (${sign}): applications of different ` +
+    `test files share a group only if MIDWAY_PROCESS_AGENT_GROUP names it${ignored}.`
   );
 }
 
-/** Test runners may run test files in threads of one process; those are as separate as in processes of their own. */
-function testThread({ argv, env, thread }: Snapshot): Decision | undefined {
-  const variable = ['JEST_WORKER_ID', 'VITEST_POOL_ID', 'VITEST_WORKER_ID'].find(key => env[key] !== undefined);
-  // An application that a test starts inherits the variable; its own threads run its own scripts.
-  const isPool = /[\\/]node_modules[\\/]/.test(argv[1] ?? '');
-  if (thread.isMain || variable === undefined || !isPool) {
-    return undefined;
-  }
-  return standalone(
-    `This is a thread of a test runner's pool (${variable} is set), which shares nothing with the others.`,
-  );
+function switchedOff(snapshot: Snapshot): Decision | undefined {
+  return givenGroupName(snapshot) === false
+    ? standalone('processAgent.group is false, which switches grouping off.')
+    : undefined;
+}
+
+function configured(snapshot: Snapshot): Decision | undefined {
+  const given = givenGroupName(snapshot);
+  return given ? named(given) : undefined;
+}
+
+function named({ name, source }: GivenGroupName, reasons: string[] = []): Decision {
+  return {
+    ...member('configured', name, `configured:${name}`),
+    reasons: [...reasons, `${source} names the group "${name}", which overrides what would be detected.`],
+  };
 }
 
 function egg(snapshot: Snapshot): Decision | undefined {
@@ -115,7 +134,7 @@ function clusterWorker(snapshot: Snapshot): Decision | undefined {
     ];
     return { ...member('midway-cluster', ...group), reasons, warning };
   }
-  const waitForPreferred = env.MIDWAY_PROCESS_AGENT_PRIMARY === String(ppid);
+  const waitForPreferred = parentCarriesPackage(snapshot);
   const reasons = [
     `The cluster primary ${ppid} forked this worker.`,
     waitForPreferred
@@ -139,26 +158,23 @@ function thread(snapshot: Snapshot): Decision | undefined {
   if (snapshot.platform !== 'linux') {
     reasons.push(`A worker thread can't see on ${snapshot.platform} whether its process is a cluster worker.`);
   }
-  return { ...member('thread', `thread:${pid}`, `thread:${pid}:${startMark}`), preferred: isMain, reasons };
+  const warning = hiddenWarning(snapshot);
+  return { ...member('thread', `thread:${pid}`, `thread:${pid}:${startMark}`), preferred: isMain, reasons, warning };
 }
 
-function hiddenFromPm2(snapshot: Snapshot): Decision | undefined {
-  if (!isHiddenFromPm2(snapshot)) {
-    return undefined;
-  }
-  const reason = `pm2 is hidden: it started ${snapshot.env.pm_exec_path}, and that started this process.`;
-  return { ...standalone(reason), warning: hiddenWarning(snapshot) };
-}
-
-function childOfPm2App(snapshot: Snapshot): Decision | undefined {
+/** It has pm2's variables and is not what pm2 has started: it may be that app, behind a launcher, or a child of it. */
+function belowPm2(snapshot: Snapshot): Decision | undefined {
   const { env, pm2DaemonPid, ppid } = snapshot;
   if (env.pm_id === undefined) {
     return undefined;
   }
   const reason =
     `This process has the variables of the pm2 app "${env.name}", but its parent ${ppid} is not pm2's daemon ` +
-    `(${pm2DaemonPid ?? 'unknown'}): it is taken for a child of the app, which inherits them.`;
-  return { ...standalone(reason), warning: daemonWarning(snapshot) };
+    `(${pm2DaemonPid ?? 'unknown'}). The parent has ${parentCarriesPackage(snapshot) ? '' : 'not '}loaded this package: ` +
+    (parentCarriesPackage(snapshot)
+      ? 'it is the app, or belongs to it, and this process is its child.'
+      : 'it may be a launcher between pm2 and the app.');
+  return { ...standalone(reason), warning: hiddenWarning(snapshot) };
 }
 
 /**

@@ -13,25 +13,39 @@ export interface GivenGroupName {
 }
 
 /**
- * The configured group's name, or `undefined` when there is none; an empty variable is none, as a shell would have it.
- * Throws `ERR_AGENT_CONFIG` for a name that is not allowed, and when key and variable name different groups.
+ * The group's name in the environment; an empty variable is none, as a shell would have it. Throws `ERR_AGENT_CONFIG`
+ * for a name that is not allowed.
  */
-export function givenGroupName({ configuredGroup, env }: Snapshot): GivenGroupName | undefined {
-  const fromEnvironment = env[VARIABLE] || undefined;
-  const fromConfiguration = configuredGroup;
-  check(VARIABLE, fromEnvironment);
-  check(KEY, fromConfiguration);
-  if (fromConfiguration !== undefined && fromEnvironment !== undefined && fromConfiguration !== fromEnvironment) {
+export function groupNameInEnvironment({ env }: Snapshot): GivenGroupName | undefined {
+  const name = env[VARIABLE] || undefined;
+  check(VARIABLE, name);
+  return name === undefined ? undefined : { name, source: VARIABLE };
+}
+
+/**
+ * The group's name in the configuration and the environment, `false` when the configuration switches grouping off, or
+ * `undefined` when neither says anything. Throws `ERR_AGENT_CONFIG` for a name that is not allowed, and when they
+ * contradict each other.
+ */
+export function givenGroupName(snapshot: Snapshot): GivenGroupName | false | undefined {
+  const { configuredGroup } = snapshot;
+  const inEnvironment = groupNameInEnvironment(snapshot);
+  if (configuredGroup === undefined) {
+    return inEnvironment;
+  }
+  if (configuredGroup !== false) {
+    check(KEY, configuredGroup);
+  }
+  if (inEnvironment !== undefined && inEnvironment.name !== configuredGroup) {
     throw new ProcessAgentError(
       'ERR_AGENT_CONFIG',
-      `${KEY} is "${fromConfiguration}" and ${VARIABLE} is "${fromEnvironment}": this process can be a member of one ` +
-        'group only. Give one of the two, or the same name in both.',
+      configuredGroup === false
+        ? `${KEY} is false and ${VARIABLE} is "${inEnvironment.name}": take one of the two away.`
+        : `${KEY} is "${configuredGroup}" and ${VARIABLE} is "${inEnvironment.name}": this process can be a member of ` +
+            'one group only. Give one of the two, or the same name in both.',
     );
   }
-  if (fromConfiguration !== undefined) {
-    return { name: fromConfiguration, source: KEY };
-  }
-  return fromEnvironment === undefined ? undefined : { name: fromEnvironment, source: VARIABLE };
+  return configuredGroup !== false && { name: configuredGroup, source: KEY };
 }
 
 function check(source: string, name: string | undefined): void {

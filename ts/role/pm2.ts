@@ -3,12 +3,10 @@
  * what pm2's daemon is the parent of.
  */
 import type { Decision, Snapshot } from './decision';
+import { parentCarriesPackage } from './parent';
 
 /** pm2 runs each app inside one of these; a child of the app runs a script of its own. */
 const CONTAINER = /[\\/]pm2[\\/]lib[\\/]ProcessContainer(Fork)?(Bun)?\.js$/;
-/** What starts an application rather than being one: package managers and shells, and package managers' own scripts. */
-const LAUNCHER = /(^|[\\/])(npm|npx|yarn|yarnpkg|pnpm|pnpx|bun|bunx|bash|dash|sh|zsh)(-cli)?(\.[cm]?js|\.cmd|\.exe)?$/i;
-const RUNTIME = /(^|[\\/])(node|nodejs|bun)(\.exe)?$/i;
 
 export function isPm2App(snapshot: Snapshot): boolean {
   if (snapshot.env.pm_id === undefined) {
@@ -31,21 +29,22 @@ function runsInContainer({ argv, cluster, env, thread }: Snapshot): boolean {
 
 export function pm2Decision(snapshot: Snapshot): Decision {
   const { env } = snapshot;
-  const { PM2_HOME = '', name = '', namespace = 'default' } = env;
+  const { name = '', namespace = 'default' } = env;
   const deployment = env.exec_mode === 'cluster_mode' ? 'pm2-cluster' : 'pm2-fork';
   const preferred = instanceNumber(snapshot) === '0';
   return {
     deployment,
     group: `pm2:${namespace}/${name}`,
-    groupKey: `pm2:${PM2_HOME.replace(/[\\/]+$/, '')}:${namespace}:${name}`,
+    groupKey: `pm2:${JSON.stringify([...daemonOf(snapshot), namespace, name])}`,
     candidate: true,
     preferred,
     waitForPreferred: !preferred,
     reasons: [
       snapshot.pm2DaemonPid === undefined
-        ? `pm2 started this process: it runs in pm2's own script (${PM2_HOME}/pm2.pid can't be read).`
-        : `pm2 started this process: its parent ${snapshot.ppid} is the daemon named in ${PM2_HOME}/pm2.pid.`,
-      `All instances of the app "${name}" in the namespace "${namespace}" are one group.`,
+        ? `pm2 started this process: it runs in pm2's own script. ${pidFile(snapshot)} can't be read, so its parent ` +
+          `${snapshot.ppid} is taken for the daemon.`
+        : `pm2 started this process: its parent ${snapshot.ppid} is the daemon named in ${pidFile(snapshot)}.`,
+      `All instances of the app "${name}" in the namespace "${namespace}" of this daemon are one group.`,
       preferred
         ? 'It is instance 0, which goes first in the election.'
         : `It is instance ${instanceNumber(snapshot) ?? 'without a number'}, so instance 0 goes first in the election.`,
@@ -59,40 +58,46 @@ function instanceNumber({ env }: Snapshot): string | undefined {
   return env[env.instance_var || 'NODE_APP_INSTANCE'];
 }
 
-/** The app that pm2 started is not this process but a launcher between the two, such as `npm start`. */
-export function isHiddenFromPm2({ env }: Snapshot): boolean {
-  return env.pm_id !== undefined && (isLauncher(env) || isStartedByNpm(env));
+/**
+ * What tells daemons apart: the process itself, which is the parent. Not its folder, which has several names. The name
+ * must do where nothing else tells a daemon from an earlier one with its pid.
+ */
+function daemonOf({ ppid, parentStartMark, pm2Home }: Snapshot): [pid: number, mark: string] {
+  return [ppid, parentStartMark || `${pm2Home}`];
 }
 
-function isLauncher({ pm_exec_path: script = '', exec_interpreter: interpreter = 'node' }: Snapshot['env']): boolean {
-  return LAUNCHER.test(script) || !RUNTIME.test(interpreter);
+function pidFile({ pm2Home }: Snapshot): string {
+  return `${pm2Home}/pm2.pid`;
 }
 
-/** Unless it was the other way round, and npm ran a script that called pm2: then every child has npm's variables too. */
-function isStartedByNpm({ npm_lifecycle_event: event, npm_lifecycle_script: script = '' }: Snapshot['env']): boolean {
-  return event !== undefined && !/\bpm2\b/i.test(script);
+/**
+ * For a process with pm2's variables that pm2 has not started itself: what its user should know. Nothing, when its
+ * parent has loaded this package: then that is the app, and this one a child of it.
+ */
+export function hiddenWarning(snapshot: Snapshot): string | undefined {
+  const { env } = snapshot;
+  if (env.pm_id === undefined || isPm2App(snapshot) || parentCarriesPackage(snapshot)) {
+    return undefined;
+  }
+  return runsInContainer(snapshot) ? daemonWarning(snapshot) : launcherWarning(snapshot);
 }
 
-/** For a process that pm2 has started, but not as the app itself: what its user should know. */
-export function hiddenWarning({ env }: Snapshot): string {
+function launcherWarning({ env, ppid }: Snapshot): string {
   return (
-    `pm2 started "${env.name}", but through another program (${env.pm_exec_path}), so this process can't be told ` +
-    'from a child of the app and is standalone: with more than one instance, each would be primary. ' +
-    'Let pm2 start the application\'s own script (for example "pm2 start bootstrap.js"), or set processAgent.group or ' +
-    'MIDWAY_PROCESS_AGENT_GROUP to one name for all instances.'
+    `pm2 started "${env.name}", but through another program (${env.pm_exec_path}, process ${ppid}), so this process ` +
+    "can't be told from a child of the app and has no group with other instances: with more than one, each would be " +
+    'primary. Let pm2 start the application\'s own script (for example "pm2 start bootstrap.js"), or set ' +
+    'MIDWAY_PROCESS_AGENT_GROUP or processAgent.group to one name for all instances.'
   );
 }
 
 /** An app of a daemon whose pid file another daemon has overwritten, e.g. with one PM2_HOME in two containers. */
-export function daemonWarning(snapshot: Snapshot): string | undefined {
+function daemonWarning(snapshot: Snapshot): string {
   const { env, pm2DaemonPid, ppid } = snapshot;
-  if (!runsInContainer(snapshot)) {
-    return undefined;
-  }
   return (
-    `This process looks like an instance of the pm2 app "${env.name}", but ${env.PM2_HOME}/pm2.pid names ` +
+    `This process looks like an instance of the pm2 app "${env.name}", but ${pidFile(snapshot)} names ` +
     `${pm2DaemonPid} and not its parent ${ppid}, so it is standalone: with more than one instance, each would be ` +
-    'primary. Give each pm2 daemon a PM2_HOME of its own, or set processAgent.group or MIDWAY_PROCESS_AGENT_GROUP to ' +
+    'primary. Give each pm2 daemon a PM2_HOME of its own, or set MIDWAY_PROCESS_AGENT_GROUP or processAgent.group to ' +
     'one name for all instances.'
   );
 }

@@ -1,0 +1,1 @@
+require('./probe').take(process.env.SNAPSHOT);

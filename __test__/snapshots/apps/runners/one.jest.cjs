@@ -1,0 +1,1 @@
+test('takes a snapshot', () => { require('./take.cjs'); });

@@ -1,0 +1,1 @@
+require('bun:test').test('takes a snapshot', () => {});

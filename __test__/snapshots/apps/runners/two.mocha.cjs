@@ -1,0 +1,1 @@
+it('takes a snapshot', () => {});
