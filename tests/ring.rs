@@ -16,7 +16,6 @@ use process_agent::ipc::lane::memory::{send_with, Memory};
 use process_agent::ipc::lane::reader::{Fill, LaneReader};
 use process_agent::ipc::lane::ring::{Corrupt, Pushed, Reader, Writer};
 use process_agent::ipc::lane::{ReadBy, Sent};
-use process_agent::ipc::message::Speaks;
 use process_agent::membership::Command;
 use process_agent::role::Epoch;
 use support::by_hand::Fake;

@@ -384,6 +384,7 @@ mod tests {
                 members_apart: false,
                 max_quantiles: false,
                 tells: false,
+                slots: false,
             },
             _ => Parcel::Publish { request: number, topic: "t".into() },
         }
