@@ -366,7 +366,6 @@ fn what_was_not_granted_or_not_announced_ends_the_connection() {
         (true, words(&Message::Announce { bytes: u32::MAX, lane: true })),
         (true, words(&Message::Grant { lane: false })),
         (true, words(&Message::Grant { lane: true })),
-        (true, [words(&announce(&large, false)), words(&announce(&large, false))].concat()),
         (false, calls[..SMALL].to_vec()),
     ];
     for (on_control, bytes) in broken {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use process_agent::agent::Options;
 use process_agent::ipc::frame::{Frame, FrameReader, Kind};
@@ -113,7 +113,9 @@ impl Wire {
 
     /// Waits for a message.
     pub fn until<T>(&mut self, what: &str, pick: impl Fn(&Message) -> Option<T>) -> T {
+        let until = Instant::now() + BOUND;
         loop {
+            assert!(Instant::now() < until, "waited for {what}");
             let frame = self.frame().unwrap_or_else(|| panic!("the end, before {what}"));
             if frame.kind == Kind::Control {
                 if let Some(found) = pick(&Message::from_frame(&frame).expect("a message")) {
@@ -132,10 +134,10 @@ impl Wire {
 
     /// Whether a grant comes within `time`.
     pub fn is_granted(&mut self, time: Duration) -> bool {
-        let until = std::time::Instant::now() + time;
+        let until = Instant::now() + time;
         self.stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a timeout");
         let mut granted = false;
-        while !granted && std::time::Instant::now() < until {
+        while !granted && Instant::now() < until {
             while let Some(frame) = self.reader.next_frame().expect("frames") {
                 granted |= frame.kind == Kind::Control
                     && matches!(Message::from_frame(&frame), Ok(Message::Grant { .. }));
@@ -151,7 +153,10 @@ impl Wire {
 
     /// Waits for the end of the connection, whatever comes before it.
     pub fn until_end(&mut self) {
-        while self.frame().is_some() {}
+        let until = Instant::now() + BOUND;
+        while self.frame().is_some() {
+            assert!(Instant::now() < until, "waited for the end");
+        }
     }
 }
 

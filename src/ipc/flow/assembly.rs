@@ -82,3 +82,33 @@ impl Assembly {
         Ok(permit.map(|permit| Assembled { frame, permit }))
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::ipc::flow::budget::ReceiveBudget;
+    use crate::ipc::flow::SMALL;
+    use crate::ipc::frame::{encode, Codec, Kind};
+    use crate::role::Epoch;
+
+    #[tokio::test]
+    async fn one_announcement_waits_at_a_time_and_no_more_comes_than_was_granted() {
+        let budget = ReceiveBudget::new(8 * SMALL);
+        let mut assembly = Assembly::new(4 * SMALL);
+        assert!(assembly.add(b"x").is_err());
+        assert!(assembly.announce(SMALL).is_err() && assembly.announce(5 * SMALL).is_err());
+        assembly.announce(SMALL + 1).unwrap();
+        assert!(assembly.announce(SMALL + 1).is_err());
+        assembly.grant(budget.take(SMALL + 1).await);
+        assembly.announce(2 * SMALL).unwrap();
+        let mut frame = Vec::new();
+        encode(&mut frame, Kind::Parcel, Codec::Bytes, Epoch(7), &vec![7; SMALL + 1]);
+        assert!(assembly.add(&[&frame[..], b"x"].concat()).is_err());
+        assert!(assembly.add(&frame[..SMALL]).unwrap().is_none());
+        let whole = assembly.add(&frame[SMALL..]).unwrap().unwrap();
+        assert_eq!(whole.frame.payload.len(), SMALL + 1);
+        // The next one is not granted.
+        assert!(assembly.add(b"x").is_err());
+    }
+}
