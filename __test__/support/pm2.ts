@@ -13,6 +13,7 @@ interface Pm2App {
   instances: number;
   project?: 'v3' | 'v4';
   script?: string;
+  args?: string;
   name?: string;
   instanceVar?: string;
   env?: Record<string, string>;
@@ -29,16 +30,28 @@ interface Listed {
 
 /** A pm2 of our own: its daemon lives in a temporary PM2_HOME and dies with `kill()`. */
 export class Pm2 {
-  readonly home = temporaryFolder('pm2');
+  readonly home: string;
+  /** Where its commands are run. */
+  private readonly folder = temporaryFolder('pm2');
+  /** As its commands are given it. */
+  private readonly homeAsGiven: string;
   private readonly bin = path.join(projectFolder('tools'), 'node_modules', 'pm2', 'bin', 'pm2');
 
+  /** `relative`: with the PM2_HOME `./.pm2`, which several are given. */
+  constructor({ relative = false } = {}) {
+    this.home = relative ? path.join(this.folder, '.pm2') : this.folder;
+    this.homeAsGiven = relative ? './.pm2' : this.folder;
+    fs.mkdirSync(this.home, { recursive: true });
+  }
+
   async start(app: Pm2App): Promise<Deployed> {
-    const { mode, instances, project = 'v4', script = 'bootstrap.js', name = 'api', instanceVar } = app;
+    const { mode, instances, project = 'v4', script = 'bootstrap.js', args, name = 'api', instanceVar } = app;
     // Instances in fork mode can't share a port: pm2 counts PORT up for them.
     const ports = await freePorts(mode === 'fork' ? instances : 1);
     const description = {
       name,
       script,
+      ...(args ? { args } : {}),
       cwd: projectFolder(project),
       exec_mode: mode,
       instances,
@@ -57,7 +70,10 @@ export class Pm2 {
   }
 
   async run(...args: string[]): Promise<string> {
-    const { code, output } = await runToEnd([this.bin, ...args], { cwd: this.home, env: { PM2_HOME: this.home } });
+    const { code, output } = await runToEnd([this.bin, ...args], {
+      cwd: this.folder,
+      env: { PM2_HOME: this.homeAsGiven },
+    });
     if (code !== 0) {
       throw new Error(`pm2 ${args.join(' ')} ended with ${code}:\n${output}\n${this.logs()}`);
     }
@@ -91,12 +107,17 @@ export class Pm2 {
 
   /** Ends the daemon and everything that it has started, and removes its home. */
   async kill(): Promise<void> {
+    await this.end();
+    removeTemporaryFolders();
+  }
+
+  /** Ends the daemon and everything that it has started. */
+  async end(): Promise<void> {
     const pidFile = path.join(this.home, 'pm2.pid');
     if (fs.existsSync(pidFile)) {
       const daemon = Number(fs.readFileSync(pidFile, 'utf8'));
       await this.run('kill');
       await until(() => !isAlive(daemon), { what: `the pm2 daemon ${daemon} to end`, timeout: 10_000 });
     }
-    removeTemporaryFolders();
   }
 }

@@ -1,0 +1,1 @@
+require('bun:test').test('an application', () => require('./case.cjs').run('one'), 60_000);

@@ -1,0 +1,1 @@
+test('an application', () => require('./case.cjs').run('one'), 60_000);

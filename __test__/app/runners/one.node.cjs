@@ -1,0 +1,1 @@
+require('node:test').test('an application', () => require('./case.cjs').run('one'));

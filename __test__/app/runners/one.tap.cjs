@@ -1,0 +1,1 @@
+require('tap').test('an application', () => require('./case.cjs').run('one'));

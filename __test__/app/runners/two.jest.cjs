@@ -1,0 +1,1 @@
+test('an application', () => require('./case.cjs').run('two'), 60_000);
