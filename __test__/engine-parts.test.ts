@@ -487,8 +487,8 @@ test('calls that a stopping primary has not accepted wait again, in their order,
   for (let i = 0; i < count; i += 32) {
     outgoing.receive(1, `[${refusals.slice(i, i + 32)}]`);
   }
-  // It took 600 ms for a frame of each, and 19 s for one of each call.
-  expect(performance.now() - began).toBeLessThan(300);
+  // It takes 0.1 to 0.6 s, by the machine's load. It took 19 s when each refusal looked through all that wait.
+  expect(performance.now() - began).toBeLessThan(3_000);
   const names: unknown[] = [];
   outgoing.open({
     ...lane,
