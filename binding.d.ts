@@ -132,10 +132,8 @@ export interface NativeAdmin {
   checksTimeout: number
   /** How long (ms) a scrape waits for a member. */
   scrapeTimeout: number
-  /** Every series by member, not merged. */
-  membersApart: boolean
-  /** And a member's label is its slot. */
-  slots: boolean
+  /** What the label of a member says, with every series by member: `pid`, or `slot`; missing: they are merged. */
+  memberLabel?: string
   /** The greatest quantiles of summaries are given. */
   maxQuantiles: boolean
   /** OpenMetrics, or text; missing: what the client wants. */

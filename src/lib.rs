@@ -117,10 +117,8 @@ pub struct NativeAdmin {
     pub checks_timeout: u32,
     /// How long (ms) a scrape waits for a member.
     pub scrape_timeout: u32,
-    /// Every series by member, not merged.
-    pub members_apart: bool,
-    /// And a member's label is its slot.
-    pub slots: bool,
+    /// What the label of a member says, with every series by member: `pid`, or `slot`; missing: they are merged.
+    pub member_label: Option<String>,
     /// The greatest quantiles of summaries are given.
     pub max_quantiles: bool,
     /// OpenMetrics, or text; missing: what the client wants.
@@ -464,7 +462,11 @@ impl NativeAdmin {
             limits: admin::Limits::default(),
             metrics: admin::Metrics {
                 timeout: millis(self.scrape_timeout),
-                options: render::Options { members_apart: self.members_apart, slots: self.slots, quantiles },
+                options: render::Options {
+                    members_apart: self.member_label.is_some(),
+                    slots: self.member_label.as_deref() == Some("slot"),
+                    quantiles,
+                },
                 format: self.open_metrics.map(|open| if open { Format::OpenMetrics } else { Format::Text }),
             },
         })

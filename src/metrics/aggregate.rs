@@ -306,7 +306,8 @@ impl Aggregate {
     /// The smallest that no member has.
     fn free_slot(&self) -> u32 {
         let taken: HashSet<_> = self.members.values().map(|member| member.slot).collect();
-        (0..).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX)
+        // At most MAX_MEMBERS: one of them is free.
+        (0..=u32::MAX).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX)
     }
 
     /// Whether it was not there before.

@@ -22,8 +22,7 @@ export function nativeAdmin(
       lookTimeout: wholeMs(whole),
       checksTimeout: wholeMs(checks),
       scrapeTimeout: metrics.timeout,
-      membersApart: metrics.memberLabel !== false,
-      slots: metrics.memberLabel === 'slot',
+      memberLabel: metrics.memberLabel === true ? 'pid' : metrics.memberLabel || undefined,
       maxQuantiles: metrics.quantiles === 'max',
       openMetrics: metrics.format && metrics.format === 'openmetrics',
     }

@@ -16,7 +16,7 @@ fn with_pid(pid: u32) -> String {
         {{"name":"t","type":"histogram","series":[["_bucket",{{"pid":{pid},"le":{le}}}],["_bucket",{{"pid":{pid},"le":"+Inf"}}],
             ["_sum",{{"pid":{pid}}}],["_count",{{"pid":{pid}}}]]}},
         {{"name":"last","type":"gauge","aggregator":"mostrecent","series":[["",{{"pid":{pid}}}]]}}"#,
-        le = if pid % 2 == 0 { 1 } else { 2 },
+        le = if pid.is_multiple_of(2) { 1 } else { 2 },
     )
 }
 
