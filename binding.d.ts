@@ -148,6 +148,8 @@ export interface NativeAgentOptions {
   groupKey: string
   /** The folder of all groups: absolute. Default: fixed per user id. */
   runtimeDir?: string
+  /** The id of the user that this process becomes when it has started, if it is root's. */
+  user?: number
   /** How the process was started. */
   deployment: string
   /** The package's version. */

@@ -78,6 +78,7 @@ describe('the configuration', () => {
     ['metrics', { format: 'json' }, "it must be 'text' or 'openmetrics'"],
     ['metrics', { pushInterval: 1 }, 'processAgent.metrics.pushInterval is 1;'],
     ['runtimeDir', 'relative/folder', 'it must be an absolute path'],
+    ['user', 2 ** 32 - 1, 'it must be a whole number from 0 to 4294967294'],
     ['runtimeDir', '/a\0b', 'it must be an absolute path'],
     ['candidate', 'yes', 'processAgent.candidate is "yes"; it must be true or false.'],
     ['readyTimeout', '25000', 'processAgent.readyTimeout is "25000";'],

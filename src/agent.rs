@@ -26,6 +26,7 @@ use crate::log;
 use crate::membership::{Command, Membership};
 use crate::metrics::snapshot;
 use crate::role::group::{default_runtime_dir, GroupKey};
+use crate::role::user::User;
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
 use crate::watch::event_loop::Turns;
@@ -40,6 +41,8 @@ pub struct Options {
     pub group_key: String,
     /// The folder of all groups, if it isn't the default one.
     pub runtime_dir: Option<PathBuf>,
+    /// The id of the user that this process becomes when it has started, if it is root's.
+    pub user: Option<u32>,
     /// How the process was started, in JavaScript's words.
     pub deployment: String,
     /// The package's version.
@@ -101,8 +104,9 @@ impl Agent {
         turns: Option<Arc<Turns>>,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let runtime_dir = options.runtime_dir.unwrap_or_else(default_runtime_dir);
-        let folder = GroupKey::new(&options.group, &options.group_key).folder(&runtime_dir);
+        let user = User::of_groups(options.user);
+        let runtime_dir = options.runtime_dir.unwrap_or_else(|| default_runtime_dir(user));
+        let folder = GroupKey::of_user(user, &options.group, &options.group_key).folder(&runtime_dir);
         let inbox = Arc::new(Inbox::new(wake));
         if let Some(turns) = turns {
             inbox.event_loop().set_turns(turns);
@@ -130,12 +134,14 @@ impl Agent {
             preferred: options.preferred,
             wait_for_preferred: options.wait_for_preferred,
             manners: Manners {
+                user,
                 speaks: options.speaks,
                 limits: options.limits,
                 on_frozen: options.on_frozen,
                 forget_dead: options.forget_dead,
             },
             legacy: Legacy::default(),
+            trouble: String::new(),
             metrics_grace: options.metrics_grace,
             admin: options.admin.map(Arc::new),
             shortcuts: Shortcuts { ask: options.ask, voices: voices.clone() },

@@ -56,6 +56,8 @@ pub struct NativeAgentOptions {
     pub group_key: String,
     /// The folder of all groups: absolute. Default: fixed per user id.
     pub runtime_dir: Option<String>,
+    /// The id of the user that this process becomes when it has started, if it is root's.
+    pub user: Option<u32>,
     /// How the process was started.
     pub deployment: String,
     /// The package's version.
@@ -419,6 +421,7 @@ impl TryFrom<NativeAgentOptions> for agent::Options {
             group: options.group,
             group_key: options.group_key,
             runtime_dir: options.runtime_dir.map(PathBuf::from),
+            user: options.user,
             deployment: options.deployment,
             version: options.version,
             thread_id: options.thread_id,

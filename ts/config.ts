@@ -26,7 +26,7 @@ export type ResolvedConfig = Required<
 } & Pick<ProcessAgentConfig, Optional>;
 
 /** Keys whose default depends on the process. */
-type Optional = 'group' | 'runtimeDir' | 'strictCopy';
+type Optional = 'group' | 'runtimeDir' | 'user' | 'strictCopy';
 type OptionalMetrics = 'registries' | 'format';
 
 export const DEFAULTS = {
@@ -126,6 +126,8 @@ const RULES: Rules<ProcessAgentConfig> = {
     },
   },
   strictCopy: oneOf('off', 'warn', 'error'),
+  // The greatest number of 32 bits stands for no user.
+  user: wholeNumber(0, 2 ** 32 - 2),
   spin: BOOLEAN,
 };
 

@@ -27,6 +27,12 @@ export interface ProcessAgentConfig {
    * mode 0700 when missing. Default: a path fixed per user id, so that two shells can't make two groups.
    */
   runtimeDir?: string;
+  /**
+   * For an application that starts as root and gives that up later, with `process.setuid()`: the id of the user that it
+   * becomes. The group's folder belongs to that user from the beginning, or no process could come back into its group
+   * after the change. Linux; without effect in a process that does not start as root.
+   */
+  user?: number;
   /** Whether this process may become primary. Default `true`; `false` for scripts and migrations. */
   candidate?: boolean;
   /** How long (ms) a call waits for a primary that is still starting. Default 25,000, at least 500. */

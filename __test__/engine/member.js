@@ -197,6 +197,12 @@ const commands = {
     const standings = await engine.standings(timeout);
     return standings.map(({ member, state, since }) => ({ pid: member.pid, state, since, lagMs: member.lagMs }));
   },
+  /** Gives up what root may, for good. */
+  becomeUser: id => {
+    process.setgroups([]);
+    process.setgid(id);
+    process.setuid(id);
+  },
   leaderlessFor: () => engine.leaderlessFor,
   exit: code => process.exit(code),
   /** Ends without a call of `process.exit()`. */

@@ -31,6 +31,7 @@ use crate::ipc::lane::{self, ControlEnd, Lane, LaneContext, Peer};
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::Outbox;
 use crate::ipc::parcel::{Body, Parcel};
+use crate::role::user::User;
 use crate::role::{Epoch, MemberId};
 use crate::time::now_ms;
 use crate::watch::Limits;
@@ -51,6 +52,7 @@ const HEAR_OUT: Duration = Duration::from_millis(100);
 pub struct Broker {
     epoch: Epoch,
     context: LaneContext,
+    user: User,
     speaks: Speaks,
     /// How long a silence of a member is borne.
     limits: Limits,
@@ -132,6 +134,7 @@ impl Broker {
         Self {
             epoch,
             context,
+            user: manners.user,
             speaks: manners.speaks,
             limits: manners.limits,
             roster: Mutex::new(roster),
@@ -256,7 +259,7 @@ impl Broker {
     }
 
     async fn shake_hands(&self, stream: Stream) -> Result<()> {
-        let mut connection = Connection::accepted(stream)?;
+        let mut connection = Connection::accepted(stream, self.user)?;
         let message = connection.next_message().await?;
         if self.is_closing() {
             // It tries again, with the next primary.

@@ -26,6 +26,7 @@ use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::Outbox;
 use crate::ipc::parcel::{Body, Parcel};
 use crate::ipc::voice::Voice;
+use crate::role::user::User;
 use crate::role::{Epoch, MemberId};
 use crate::time::{millis, now_ms};
 use crate::watch::silence::Silence;
@@ -56,6 +57,8 @@ pub enum Say {
 /// How a follower is to behave.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
+    /// Whose processes we speak with.
+    pub user: User,
     /// The protocol's versions that we speak.
     pub speaks: Speaks,
     /// How long a silence we bear.
@@ -124,7 +127,7 @@ pub async fn join(
     max_payload: usize,
     manners: Manners,
 ) -> Result<Following> {
-    let mut control = Connection::connect(address).await?;
+    let mut control = Connection::connect(address, manners.user).await?;
     let speaks = manners.speaks;
     let hello = Message::Hello {
         protocol: speaks.protocol,
@@ -155,7 +158,7 @@ pub async fn join(
         return Err(AgentError::BadFrame("a welcome that tells more of a member than there is".into()));
     }
     let max_control = control.agree(protocol, max_payload);
-    let mut calls = Connection::connect(address).await?;
+    let mut calls = Connection::connect(address, manners.user).await?;
     calls.send(&Message::OpenCalls { id, token }, epoch).await?;
     match calls.next_message().await? {
         Message::CallsOpen => {}

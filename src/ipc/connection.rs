@@ -16,6 +16,7 @@ use crate::ipc::flow::signs::Signs;
 use crate::ipc::flow::{GRANTS, SMALL};
 use crate::ipc::frame::{Frame, FrameReader, Kind};
 use crate::ipc::message::Message;
+use crate::role::user::User;
 use crate::role::Epoch;
 
 /// The largest control message, a welcome for one, which tells of all members; and what a frame may have over the largest
@@ -37,7 +38,10 @@ pub fn listen(address: &Path) -> Result<Listener> {
     }
     let name = address.to_fs_name::<GenericFilePath>().map_err(failed)?;
     // Not unlinked on drop: by then the next primary's socket may be there.
-    ListenerOptions::new().name(name).reclaim_name(false).create_tokio().map_err(failed)
+    let listener = ListenerOptions::new().name(name).reclaim_name(false).create_tokio().map_err(failed)?;
+    #[cfg(target_os = "linux")]
+    crate::role::file::give_socket_to_owner_of_folder(address).map_err(failed)?;
+    Ok(listener)
 }
 
 /// A connection, before or after its handshake.
@@ -48,25 +52,25 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to the primary's socket.
+    /// Connects to the primary's socket, of a group of `user`'s.
     ///
     /// # Errors
     /// When nobody listens, or somebody of another user does.
-    pub async fn connect(address: &Path) -> Result<Self> {
+    pub async fn connect(address: &Path, user: User) -> Result<Self> {
         let name = address.to_fs_name::<GenericFilePath>()?;
         let stream = timeout(HANDSHAKE, Stream::connect(name)).await.map_err(|_| no_answer())??;
-        if let Some(error) = foreigner(&stream) {
+        if let Some(error) = foreigner(&stream, user) {
             return Err(error);
         }
         Ok(Self { stream, reader: FrameReader::new(CONTROL_LIMIT) })
     }
 
-    /// Takes a connection that was accepted.
+    /// Takes a connection that was accepted, in a group of `user`'s.
     ///
     /// # Errors
     /// [`AgentError::ForeignUser`] when another user's process is at the other end.
-    pub fn accepted(stream: Stream) -> Result<Self> {
-        if let Some(error) = foreigner(&stream) {
+    pub fn accepted(stream: Stream, user: User) -> Result<Self> {
+        if let Some(error) = foreigner(&stream, user) {
             return Err(error);
         }
         // A hello is short.
@@ -235,16 +239,15 @@ fn no_answer() -> AgentError {
 /// # Platform-specific behaviour
 /// Windows: nothing to check; a pipe's default access list lets only its owner and administrators write.
 #[cfg(unix)]
-fn foreigner(stream: &Stream) -> Option<AgentError> {
-    let own = rustix::process::geteuid().as_raw();
+fn foreigner(stream: &Stream, user: User) -> Option<AgentError> {
     match stream.peer_creds().map(|credentials| credentials.euid()) {
-        Ok(Some(peer)) if peer == own => None,
-        Ok(peer) => Some(AgentError::ForeignUser { peer: peer.unwrap_or(u32::MAX), own }),
+        Ok(Some(peer)) if user.trusts(peer) => None,
+        Ok(peer) => Some(AgentError::ForeignUser { peer: peer.unwrap_or(u32::MAX), own: user.id() }),
         Err(error) => Some(error.into()),
     }
 }
 
 #[cfg(not(unix))]
-fn foreigner(_stream: &Stream) -> Option<AgentError> {
+fn foreigner(_stream: &Stream, _user: User) -> Option<AgentError> {
     None
 }

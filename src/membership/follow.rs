@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, Notify};
 use tracing::debug;
 
-use super::{Command, Commands, Membership};
+use super::{Command, Commands, Membership, CHECK};
 use crate::error::AgentError;
 use crate::inbox::Notice;
 use crate::ipc::client::{Account, Following, Say};
 use crate::ipc::message::MemberState;
 use crate::time::now_ms;
+use crate::watch::ticks;
 
 /// How long a member that leaves waits for its goodbye to be written.
 const GOODBYE: Duration = Duration::from_millis(200);
@@ -42,6 +43,8 @@ impl Membership {
         let shortcuts = self.shortcuts.clone();
         let following = following.follow(&context, self.manners, &shortcuts, &mut said, account);
         let mut followed = std::pin::pin!(following);
+        let mut check = ticks(CHECK);
+        let can_change_user = self.manners.user.can_change();
         loop {
             tokio::select! {
                 // First: what there is to say is said before a command to leave is heard.
@@ -53,6 +56,7 @@ impl Membership {
                     }
                     return ControlFlow::Continue(());
                 }
+                _ = check.tick(), if can_change_user => self.tell_if_locked_out(),
                 command = commands.recv() => {
                     let message = match command {
                         Some(Command::Ready) => {

@@ -1,13 +1,15 @@
 //! Leading: a primary serves its members until it hands over, is relieved, or finds its lock worth nothing.
 
+use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tracing::{debug, info, warn};
 
-use super::{Command, Commands, Membership};
+use super::{Command, Commands, Membership, CHECK};
 use crate::admin::Endpoint;
 use crate::error::Result;
 use crate::inbox::{Letter, Notice};
@@ -19,12 +21,10 @@ use crate::ipc::parcel::Body;
 use crate::role::group::socket_path;
 use crate::role::guard::Guard;
 use crate::role::lock::HeldLock;
-use crate::role::{handover, Epoch};
+use crate::role::{file, handover, Epoch};
 use crate::watch::lag::Lag;
 use crate::watch::ticks;
 
-/// How often a primary checks that the path still leads to the file that it has locked.
-const CHECK: Duration = Duration::from_secs(1);
 /// How long JavaScript may take to say the last word on its lanes; then they are cut without.
 const FINISHING: Duration = Duration::from_millis(500);
 /// How long a primary that gives its role up waits for its last words to be written.
@@ -52,15 +52,27 @@ enum End {
 struct Hold<'a> {
     lock: &'a HeldLock,
     guard: &'a Guard,
-    /// The socket's file, as it was when it was made.
+    /// Which file the socket was when it was made.
     socket: Option<(u64, u64)>,
 }
 
 impl Hold<'_> {
+    /// Whether the socket's path still leads to our socket. A process that may not enter the folder any more, because it
+    /// has changed its user, can't tell.
+    fn has_socket(&self, path: &Path) -> bool {
+        match identity(path) {
+            Ok(found) => self.socket == Some(found),
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
+    }
+
     /// Removes the socket's file, if it is still ours and the lock protects it: nobody listens on it any more.
-    fn remove_socket(&self, path: &std::path::Path) {
-        if self.socket.is_some() && self.lock.leads_to_path() && identity(path) == self.socket {
-            if let Err(error) = std::fs::remove_file(path) {
+    fn remove_socket(&self, path: &Path) {
+        if !cfg!(unix) {
+            return;
+        }
+        if self.lock.leads_to_path() && self.has_socket(path) {
+            if let Err(error) = file::remove(path) {
                 debug!("{} stays behind: {error}", path.display());
             }
         }
@@ -74,23 +86,32 @@ impl Membership {
         guard: &Guard,
         commands: &mut Commands,
     ) -> Result<ControlFlow<()>> {
-        let epoch = lock.raise_epoch()?;
-        let mut untaken = handover::take(&self.folder, epoch, self.context.max_payload).and_then(handed_over);
+        // Whoever connects is answered when the epoch is raised, and not before.
         let listener = connection::listen(&socket_path(&self.folder))?;
+        let socket = identity(&socket_path(&self.folder)).ok();
+        let raised = lock.raise_epoch();
+        let hold = Hold { lock: &lock, guard, socket };
+        let epoch = match raised {
+            Ok(epoch) => epoch,
+            Err(error) => {
+                hold.remove_socket(&socket_path(&self.folder));
+                return Err(error);
+            }
+        };
+        // Nothing can fail any more: whoever fails before leaves it for the next.
+        let mut untaken = handover::take(&self.folder, epoch, self.context.max_payload).and_then(handed_over);
         let legacy = std::mem::take(&mut self.legacy);
         let broker = Broker::new(epoch, self.me.clone(), self.context.clone(), self.manners, legacy);
         broker.keep_metrics(&self.folder, self.metrics_grace, self.shortcuts.ask.clone());
         let broker = Arc::new(broker);
         info!("pid {} is primary of {} in epoch {epoch}", self.me.pid, self.folder.display());
         self.tell_elected(Notice::Elected { epoch, id: broker.id(), dead: broker.dead() }, untaken.clone());
-        let socket = identity(&socket_path(&self.folder));
         let mut serving = tokio::spawn({
             let broker = Arc::clone(&broker);
             async move { broker.serve(&listener).await }
         });
         let endpoint =
             self.admin.as_ref().map(|admin| Endpoint::open(Arc::clone(admin), Arc::clone(&broker)));
-        let hold = Hold { lock: &lock, guard, socket };
         let mut end = tokio::select! {
             end = self.reign(epoch, &broker, &hold, &mut untaken, commands) => end,
             _ = &mut serving => {
@@ -196,10 +217,10 @@ impl Membership {
                     }
                     continue;
                 }
-                _ = check.tick() => {}
+                _ = check.tick() => self.tell_if_locked_out(),
                 () = hold.guard.knocked() => {}
             }
-            if !hold.lock.leads_to_path() || identity(&socket_path(&self.folder)) != hold.socket {
+            if !hold.lock.leads_to_path() || !hold.has_socket(&socket_path(&self.folder)) {
                 warn!(
                     "the folder {} was removed or replaced: epoch {epoch} ends here",
                     self.folder.display()
@@ -285,16 +306,16 @@ fn handed_over(bytes: Vec<u8>) -> Option<Body> {
 /// Which file a path leads to: a socket that was removed can't be connected to any more.
 ///
 /// # Platform-specific behaviour
-/// Windows: `None`; a named pipe can't be removed.
-fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
+/// Windows: always the same; a named pipe can't be removed.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+        std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
     }
     #[cfg(not(unix))]
     {
         let _ = path;
-        None
+        Ok((0, 0))
     }
 }

@@ -21,8 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tracing::{debug, warn};
 
 use crate::admin::Admin;
+use crate::error::AgentError;
 use crate::inbox::{Inbox, Notice};
 use crate::ipc::ask::Shortcuts;
 use crate::ipc::client::{Following, Manners};
@@ -32,10 +34,14 @@ use crate::ipc::message::{MemberInfo, MemberState};
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::guard::Guard;
 use crate::role::lock::HeldLock;
-use crate::role::{metrics_file, Epoch};
+use crate::role::{folder, metrics_file, stale, Epoch};
 
 /// How long a seeker pauses after an error that trying again is unlikely to mend.
 const TROUBLED: Duration = Duration::from_secs(1);
+
+/// How often a primary checks that the path still leads to the file that it has locked, and a member that can change its
+/// user whether it has.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// What a member is told to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +96,8 @@ pub struct Membership {
     pub context: LaneContext,
     /// What is known of the tenure before.
     pub legacy: Legacy,
+    /// What was told last of a trouble that may last: it is told once.
+    pub trouble: String,
 }
 
 /// What a seeker has found.
@@ -106,17 +114,23 @@ impl Membership {
     pub async fn live(mut self, mut commands: Commands) {
         let mut has_had_a_primary = false;
         let mut presence = None;
+        // Ends with the agent's thread at the latest.
+        let mut sweep = Some(stale::sweep(self.runtime_dir.clone(), self.folder.clone(), self.manners.user));
         loop {
             let found = match self.seek(&mut commands, &mut presence, has_had_a_primary).await {
                 Ok(found) => found,
                 Err(error) => {
-                    self.inbox().tell(Notice::Failed { code: error.code(), message: error.to_string() });
+                    self.tell_failed(&error);
                     if !has_had_a_primary || self.pause(&mut commands, TROUBLED).await.is_break() {
                         break;
                     }
                     continue;
                 }
             };
+            if !matches!(found, Found::Leave) {
+                // Behind the election, which is not to wait for it.
+                sweep.take().map(tokio::spawn);
+            }
             let flow = match found {
                 Found::Lead(lock, guard) => self.lead(lock, &guard, &mut commands).await,
                 Found::Follow(following) => Ok(self.follow(*following, &mut commands).await),
@@ -124,9 +138,12 @@ impl Membership {
             };
             match flow {
                 Ok(ControlFlow::Break(())) => break,
-                Ok(ControlFlow::Continue(())) => has_had_a_primary = true,
+                Ok(ControlFlow::Continue(())) => {
+                    has_had_a_primary = true;
+                    self.trouble.clear();
+                }
                 Err(error) => {
-                    self.inbox().tell(Notice::Failed { code: error.code(), message: error.to_string() });
+                    self.tell_failed(&error);
                     if !has_had_a_primary {
                         break;
                     }
@@ -145,6 +162,27 @@ impl Membership {
 
     fn inbox(&self) -> &Arc<Inbox> {
         &self.context.inbox
+    }
+
+    /// Tells JavaScript of an error that ends the start, or is tried again every second until it goes: once.
+    fn tell_failed(&mut self, error: &AgentError) {
+        let message = error.to_string();
+        if message == self.trouble {
+            debug!("still: {message}");
+            return;
+        }
+        self.trouble.clone_from(&message);
+        self.inbox().tell(Notice::Failed { code: error.code(), message });
+    }
+
+    /// Warns, once, when this process has changed its user and can't come back into its group.
+    fn tell_if_locked_out(&mut self) {
+        let Some(error) = folder::lost_by_change_of_user(&self.folder, self.manners.user) else { return };
+        let message = error.to_string();
+        if message != self.trouble {
+            warn!("{message}");
+            self.trouble = message;
+        }
     }
 
     fn stop_standing(&mut self) {

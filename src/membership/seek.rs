@@ -21,8 +21,11 @@ const GRACE: Duration = Duration::from_millis(200);
 const EAGER: Duration = Duration::from_millis(150);
 /// How long a seeker pauses at the most between tries.
 const PATIENT: Duration = Duration::from_millis(25);
-/// How long the holder of the lock waits for the guard name.
+/// How long the holder of the lock waits for the guard name, which a process of this user holds.
 const GUARD_HELD: Duration = Duration::from_secs(2);
+/// How long it waits for the name while nothing shows that a process of this user holds it. Between binding and listening
+/// lie microseconds.
+const GUARD_UNKNOWN: Duration = Duration::from_millis(60);
 /// A candidate whose event loop has been silent for so long, or so long that it would be relieved at once, does not stand
 /// for election.
 const STUCK: Duration = Duration::from_secs(1);
@@ -42,7 +45,7 @@ impl Membership {
         let mut last_trouble = String::new();
         let mut watch = Watch::new(LOOK);
         let stuck = STUCK.min(self.manners.limits.max_silence);
-        folder::prepare(&self.runtime_dir, &self.folder)?;
+        self.prepare_folder()?;
         loop {
             // A process whose JavaScript hangs would lead a group that nobody can call.
             let is_stuck =
@@ -95,12 +98,18 @@ impl Membership {
         presence.is_some()
     }
 
+    fn prepare_folder(&self) -> Result<()> {
+        let user = self.manners.user;
+        folder::prepare(&self.runtime_dir, &self.folder, user)
+            .map_err(|error| folder::lost_by_change_of_user(&self.folder, user).unwrap_or(error))
+    }
+
     async fn try_to_lead(&mut self, commands: &mut Commands) -> Result<Option<Found>> {
         let lock = match lock::try_hold(&self.folder) {
             Ok(lock) => lock,
             Err(AgentError::Lock { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 // The folder was taken away: it is made anew, or the reason why it can't be is the error to report.
-                folder::prepare(&self.runtime_dir, &self.folder)?;
+                self.prepare_folder()?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -109,21 +118,24 @@ impl Membership {
         let began = Instant::now();
         let mut delay = Duration::from_millis(2);
         let mut is_ours = false;
+        let mut unknown_since = None;
         loop {
-            match guard::try_hold(&self.folder) {
+            match guard::try_hold(&self.folder, self.manners.user) {
                 Attempt::Held(guard) => return Ok(Some(Found::Lead(lock, guard))),
-                Attempt::Busy => is_ours = true,
-                Attempt::Unknown => {}
+                Attempt::Busy => (is_ours, unknown_since) = (true, None),
+                Attempt::Full => unknown_since = None,
+                Attempt::Unknown => unknown_since = unknown_since.or_else(|| Some(Instant::now())),
             }
-            if began.elapsed() > GUARD_HELD {
-                if is_ours {
+            let is_stranger = unknown_since.is_some_and(|since| since.elapsed() > GUARD_UNKNOWN);
+            if is_stranger || began.elapsed() > GUARD_HELD {
+                if is_ours && !is_stranger {
                     let reason = "another process of this user leads this group and sees another folder at this path \
                                   (another /tmp, as systemd's PrivateTmp makes one), or is frozen; give both the same \
                                   processAgent.runtimeDir, or different group names";
                     return Err(AgentError::RuntimeDir { path: self.folder.clone(), reason: reason.into() });
                 }
                 warn!("the group goes without its guard name: somebody unknown holds it");
-                return Ok(Some(Found::Lead(lock, Guard::none())));
+                return Ok(Some(Found::Lead(lock, Guard::none(self.manners.user))));
             }
             // The holder is dying, or its folder was removed and it is about to notice.
             if self.pause(commands, delay).await.is_break() {

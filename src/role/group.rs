@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::role::user::User;
+
 /// How many characters of a group's name its folder shows, for people who look.
 const SHOWN: usize = 24;
 /// The namespaces that a group never crosses. Only Linux has them.
@@ -18,10 +20,17 @@ pub struct GroupKey {
 }
 
 impl GroupKey {
-    /// The key for `name` (as people read it) and `key` (what tells groups apart) in this process's surroundings.
+    /// The key of a group of this process's user, for `name` (as people read it) and `key` (what tells groups apart) in
+    /// this process's surroundings.
     #[must_use]
     pub fn new(name: &str, key: &str) -> Self {
-        Self::within(name, key, &surroundings())
+        Self::of_user(User::current(), name, key)
+    }
+
+    /// As [`Self::new`], of another user.
+    #[must_use]
+    pub fn of_user(user: User, name: &str, key: &str) -> Self {
+        Self::within(name, key, &surroundings(user))
     }
 
     fn within(name: &str, key: &str, surroundings: &[String]) -> Self {
@@ -49,45 +58,28 @@ impl GroupKey {
 }
 
 /// What a group never crosses.
-fn surroundings() -> Vec<String> {
+fn surroundings(user: User) -> Vec<String> {
     let namespaces = NAMESPACES.iter().map(|namespace| {
         let link = std::fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap_or_default();
         link.to_string_lossy().into_owned()
     });
-    std::iter::once(format!("user {}", user_id())).chain(namespaces).collect()
+    std::iter::once(format!("user {user}")).chain(namespaces).collect()
 }
 
-/// The user as the folder's owner and as peers see it.
-#[cfg(unix)]
-#[must_use]
-pub fn user_id() -> String {
-    rustix::process::geteuid().as_raw().to_string()
-}
-
-/// The user as the folder's owner and as peers see it.
-#[cfg(not(unix))]
-#[must_use]
-pub fn user_id() -> String {
-    format!(
-        "{}-{}",
-        std::env::var("USERDOMAIN").unwrap_or_default(),
-        std::env::var("USERNAME").unwrap_or_default()
-    )
-}
-
-/// The folder that holds the groups' folders, unless configured: fixed per user id, whatever the environment of the
+/// The folder that holds the groups' folders of `user`, unless configured: fixed per user id, whatever the environment of the
 /// shell that started the process.
 ///
 /// # Platform-specific behaviour
 /// Unix: below `/tmp`, not `$TMPDIR`, which differs between shells. Windows: below the user's local application data.
 #[must_use]
-pub fn default_runtime_dir() -> PathBuf {
+pub fn default_runtime_dir(user: User) -> PathBuf {
     #[cfg(unix)]
     {
-        PathBuf::from(format!("/tmp/midway-process-agent-{}", user_id()))
+        PathBuf::from(format!("/tmp/midway-process-agent-{user}"))
     }
     #[cfg(not(unix))]
     {
+        let _ = user;
         let base = std::env::var_os("LOCALAPPDATA").map_or_else(std::env::temp_dir, PathBuf::from);
         base.join("midway-process-agent")
     }
@@ -178,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_socket_path_fits_into_an_address() {
-        let folder = GroupKey::new(&"n".repeat(300), "k").folder(&default_runtime_dir());
+        let folder = GroupKey::new(&"n".repeat(300), "k").folder(&default_runtime_dir(User::current()));
         // 104 bytes on macOS, 108 on Linux, with the closing zero.
         assert!(socket_path(&folder).as_os_str().len() < 104);
     }

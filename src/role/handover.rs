@@ -4,20 +4,21 @@
 //! It is meant for the very next tenure, soon: a group that was stopped as a whole and is started again later begins
 //! with nothing. The file is private to the user and is gone when it has been read, or found unfit.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::role::Epoch;
+use crate::role::{file, Epoch};
 use crate::time::now_ms;
 
 /// The file's name in the group's folder.
-const NAME: &str = "handover";
+pub(super) const NAME: &str = "handover";
 /// The name under which it is written.
-const UNFINISHED: &str = "handover.new";
+pub(super) const UNFINISHED: &str = "handover.new";
 /// For how long it is fit, in ms: a successor that has not come by then does not continue what was.
 const FIT_MS: u64 = 60_000;
 /// The largest first line.
@@ -34,43 +35,63 @@ struct Head {
 /// Leaves `state` for the primary after `epoch`.
 ///
 /// # Errors
-/// When the file can't be written.
+/// When the file can't be written: then nothing is left.
 pub fn leave(folder: &Path, epoch: Epoch, state: &[u8]) -> io::Result<()> {
-    let head = Head { epoch, written_at: now_ms(), length: state.len() as u64 };
     let unfinished = folder.join(UNFINISHED);
-    remove(&unfinished)?;
-    let mut file = create(&unfinished)?;
-    file.write_all(&serde_json::to_vec(&head)?)?;
-    file.write_all(b"\n")?;
-    file.write_all(state)?;
-    drop(file);
-    fs::rename(&unfinished, folder.join(NAME))
+    file::remove(&unfinished)?;
+    let left = write(&unfinished, epoch, state).and_then(|()| fs::rename(&unfinished, folder.join(NAME)));
+    if left.is_err() {
+        // Half a file would fill a disk that is full already. What can't be removed is removed by the next primary.
+        let _ = file::remove(&unfinished);
+    }
+    left
 }
 
-/// Takes what the primary before `epoch` has left, if there is something and it is fit. Nothing is left after that.
-/// `limit` bounds its size in bytes.
+fn write(path: &Path, epoch: Epoch, state: &[u8]) -> io::Result<()> {
+    let head = Head { epoch, written_at: now_ms(), length: state.len() as u64 };
+    let mut file = file::create_new(path)?;
+    file.write_all(&serde_json::to_vec(&head)?)?;
+    file.write_all(b"\n")?;
+    file.write_all(state)
+}
+
+/// Takes what the primary before `epoch` has left, if there is something and it is fit. Nothing is left after that, so
+/// that it is called when nothing can fail any more that a tenure needs. `limit` bounds its size in bytes.
 #[must_use]
 pub fn take(folder: &Path, epoch: Epoch, limit: usize) -> Option<Vec<u8>> {
     let path = folder.join(NAME);
     let state = match read(&path, epoch, limit) {
         Ok(state) => state,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             warn!("what the previous primary has left in {} can't be read: {error}", path.display());
             None
         }
     };
-    if let Err(error) = remove(&path) {
-        warn!("{} can't be removed: {error}", path.display());
+    // Unfinished: by a primary that was killed while it wrote it.
+    for name in [NAME, UNFINISHED] {
+        if let Err(error) = file::remove(&folder.join(name)) {
+            warn!("{} can't be removed: {error}", folder.join(name).display());
+        }
     }
     state
+}
+
+/// Whether something was left in `folder` a short time ago: its group's next primary may be about to come.
+#[must_use]
+pub fn awaits_the_next(folder: &Path) -> bool {
+    let Ok(written) = fs::symlink_metadata(folder.join(NAME)).and_then(|found| found.modified()) else {
+        return false;
+    };
+    let age = written.elapsed().unwrap_or_else(|ahead| ahead.duration());
+    age <= Duration::from_millis(FIT_MS)
 }
 
 fn read(path: &Path, epoch: Epoch, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let unfit = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut state = Vec::new();
     let most = limit.saturating_add(MAX_HEAD) as u64;
-    open(path)?.take(most + 1).read_to_end(&mut state)?;
+    file::open(path)?.take(most + 1).read_to_end(&mut state)?;
     let end =
         state.iter().take(MAX_HEAD).position(|byte| *byte == b'\n').ok_or_else(|| unfit("no first line"))?;
     let head: Head = serde_json::from_slice(&state[..end])?;
@@ -81,35 +102,6 @@ fn read(path: &Path, epoch: Epoch, limit: usize) -> io::Result<Option<Vec<u8>>> 
     let is_next = head.epoch.0.checked_add(1) == Some(epoch.0);
     let is_fresh = now_ms().saturating_sub(head.written_at) <= FIT_MS;
     Ok((is_next && is_fresh).then_some(state))
-}
-
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
-}
-
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    options.open(path)
 }
 
 #[cfg(test)]
@@ -154,6 +146,23 @@ mod tests {
             assert_eq!(take(folder.path(), Epoch(8), limit).is_some(), fits);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
+    }
+
+    #[test]
+    fn what_a_killed_primary_has_not_finished_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(UNFINISHED), "half").unwrap();
+        assert_eq!(take(folder.path(), Epoch(8), 100), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_fifo_in_its_place_neither_holds_anybody_up_nor_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        file::make_fifo(&folder.path().join(NAME));
+        assert_eq!(take(folder.path(), Epoch(8), 100), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[cfg(unix)]

@@ -7,18 +7,17 @@
 //!  0  epoch u64    8  which writing of the tenure u64    16  a state that knows its own length and checksum
 //! ```
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use super::handover::{open, remove};
 use crate::metrics::limits::MAX_INPUT;
-use crate::role::Epoch;
+use crate::role::{file, Epoch};
 
 /// The files' names in the group's folder.
-const NAMES: [&str; 2] = ["metrics.0", "metrics.1"];
+pub(super) const NAMES: [&str; 2] = ["metrics.0", "metrics.1"];
 const HEADER: usize = 16;
 
 /// Where one tenure keeps its metrics.
@@ -83,8 +82,12 @@ impl MetricsFile {
         };
         self.written += 1;
         let bytes = [&self.epoch.0.to_le_bytes(), &self.written.to_le_bytes(), state].concat();
-        file.rewind()?;
-        file.write_all(&bytes)
+        let written = file.rewind().and_then(|()| file.write_all(&bytes));
+        if written.is_err() {
+            // It is torn. On a disk that is full, its room is needed.
+            let _ = file.set_len(0);
+        }
+        written
     }
 
     /// Nobody goes on with what was kept.
@@ -96,7 +99,7 @@ impl MetricsFile {
 /// Nobody goes on with what was kept in `folder`.
 pub fn discard(folder: &Path) {
     for name in NAMES {
-        if let Err(error) = remove(&folder.join(name)) {
+        if let Err(error) = file::remove(&folder.join(name)) {
             warn!("the metrics in {} can't be removed: {error}", folder.display());
         }
     }
@@ -104,7 +107,7 @@ pub fn discard(folder: &Path) {
 
 fn read(path: &Path) -> io::Result<Option<(Epoch, u64, Vec<u8>)>> {
     let mut bytes = Vec::new();
-    open(path)?.take(4 * MAX_INPUT as u64).read_to_end(&mut bytes)?;
+    file::open(path)?.take(4 * MAX_INPUT as u64).read_to_end(&mut bytes)?;
     let number = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
     Ok(match (number(0), number(8)) {
         (Some(epoch), Some(number)) => Some((Epoch(epoch), number, bytes.split_off(HEADER))),
@@ -112,16 +115,15 @@ fn read(path: &Path) -> io::Result<Option<(Epoch, u64, Vec<u8>)>> {
     })
 }
 
-/// As it is: what is beyond the end of the state is not looked at.
+/// As it is: what is beyond the end of the state is not looked at. What is no file of ours makes room for one.
 fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    match file::open_or_create(path) {
+        Ok(file) => Ok(file),
+        Err(error) => {
+            file::remove(path)?;
+            file::create_new(path).map_err(|_| error)
+        }
     }
-    options.open(path)
 }
 
 #[cfg(test)]
@@ -168,6 +170,20 @@ mod tests {
         fs::write(folder.path().join(NAMES[0]), b"garbage").unwrap();
         fs::create_dir(folder.path().join(NAMES[1])).unwrap();
         assert!(states(folder.path(), 9).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_fifo_in_a_file_s_place_holds_nobody_up_and_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in NAMES {
+            file::make_fifo(&folder.path().join(name));
+        }
+        assert!(states(folder.path(), 9).is_empty());
+        let mut file = MetricsFile::new(folder.path(), Epoch(7));
+        file.keep(b"first").unwrap();
+        file.keep(b"second").unwrap();
+        assert_eq!(states(folder.path(), 9), [b"second".to_vec(), b"first".to_vec()]);
     }
 
     #[cfg(unix)]

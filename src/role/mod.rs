@@ -1,7 +1,10 @@
 //! Who am I: the group that a process belongs to, and the election of its primary.
 //!
 //! * [`group`]: from a group's key to its folder, the same in all its members and in nobody else's.
-//! * [`folder`]: makes the folder, or says why it can't be trusted.
+//! * [`user`]: whose group it is.
+//! * [`folder`]: makes the folder, or says why it can't be trusted. [`file`](mod@file): opens what is in it.
+//! * [`floor`]: the epoch above which a group starts whose folder was cleared away.
+//! * [`stale`]: clears folders of groups that nobody holds any more.
 //! * [`lock`]: the lock file. Who holds its lock is primary; it carries the epoch.
 //! * [`presence`]: who is in the group, so that the last one to leave knows that it is.
 //! * [`guard`]: a second hold on the group, for the case that the folder is taken away below a primary.
@@ -9,6 +12,8 @@
 //!
 //! Which deployment this is, is decided before any of this is loaded, in `ts/role`.
 
+pub mod file;
+pub mod floor;
 pub mod folder;
 pub mod group;
 pub mod guard;
@@ -16,6 +21,8 @@ pub mod handover;
 pub mod lock;
 pub mod metrics_file;
 pub mod presence;
+pub mod stale;
+pub mod user;
 
 use std::fmt;
 

@@ -2,13 +2,14 @@
 //! lead or follow. So whoever leaves can see that it is the last one, also when all leave at once and nobody leads any
 //! more; and a member that was killed holds nothing.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use fd_lock::RwLock;
 
 use super::lock::leads_to;
+use super::user::User;
 
 /// A member's hold on its group. Dropping it, or dying, frees it.
 #[derive(Debug)]
@@ -17,7 +18,8 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Enters the group in `folder`. `None` while somebody who was the last one clears up, which is a moment's work.
+    /// Enters the group in `folder`. `None` while somebody who was the last one clears up, which is a moment's work, and
+    /// when the folder was cleared away meanwhile.
     ///
     /// # Errors
     /// When the operating system has no such locks.
@@ -25,16 +27,52 @@ impl Presence {
     /// # Platform-specific behaviour
     /// Windows: always an error; a folder can't be opened as a file there.
     pub fn enter(folder: &Path) -> io::Result<Option<Self>> {
-        let lock = RwLock::new(File::open(folder)?);
-        match lock.try_read() {
-            // Forgotten, so that the lock lasts as long as the open file does.
-            Ok(guard) => std::mem::forget(guard),
+        Self::hold(folder, |lock| lock.try_read().map(std::mem::forget))
+    }
+
+    /// Claims a folder that nobody is in; `None` where somebody is. Nobody enters as long as the claim is held.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    ///
+    /// # Platform-specific behaviour
+    /// As [`Self::enter`].
+    pub fn claim(folder: &Path) -> io::Result<Option<Self>> {
+        Self::hold(folder, |lock| lock.try_write().map(std::mem::forget))
+    }
+
+    /// `take` forgets the lock's guard, so that the lock lasts as long as the open file does.
+    fn hold(
+        folder: &Path,
+        take: impl FnOnce(&mut RwLock<File>) -> io::Result<()>,
+    ) -> io::Result<Option<Self>> {
+        let mut lock = RwLock::new(open(folder)?);
+        match take(&mut lock) {
+            Ok(()) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
         }
-        Ok(Some(Self { folder: lock.into_inner() }))
+        let held = Self { folder: lock.into_inner() };
+        // The folder may have been cleared away between opening and locking it.
+        Ok(held.is_in(folder).then_some(held))
+    }
+
+    /// Whether the folder is this user's and closed to others.
+    pub(super) fn is_private_to(&self, user: User) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            self.folder
+                .metadata()
+                .is_ok_and(|found| found.uid() == user.id() && found.mode() & 0o777 == 0o700)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = (&self.folder, user);
+            true
+        }
     }
 
     /// Whether `folder` is still the one that was entered.
@@ -53,6 +91,20 @@ impl Presence {
             clear_up();
         }
     }
+}
+
+/// Opens a folder itself: not what a link leads to, and without waiting where it is none.
+fn open(folder: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(folder)
 }
 
 #[cfg(all(test, unix))]
@@ -91,6 +143,18 @@ mod tests {
             });
             assert!(cleared > 0);
         }
+    }
+
+    #[test]
+    fn a_folder_is_claimed_only_when_nobody_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let member = enter(folder.path());
+        assert!(Presence::claim(folder.path()).unwrap().is_none());
+        drop(member);
+        let claim = Presence::claim(folder.path()).unwrap().unwrap();
+        assert!(Presence::enter(folder.path()).unwrap().is_none());
+        drop(claim);
+        enter(folder.path());
     }
 
     #[test]

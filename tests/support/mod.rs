@@ -39,6 +39,7 @@ pub fn options(runtime_dir: &Path) -> Options {
         group: "test".into(),
         group_key: "configured:test".into(),
         runtime_dir: Some(PathBuf::from(runtime_dir)),
+        user: None,
         deployment: "configured".into(),
         version: "0.0.0".into(),
         thread_id: 0,

@@ -123,6 +123,7 @@ export class LocalEngine implements Engine {
         group: decision.group,
         groupKey: decision.groupKey,
         runtimeDir: config.runtimeDir,
+        user: config.user,
         deployment: decision.deployment,
         version: VERSION,
         threadId,

@@ -2,7 +2,7 @@
 import { readlinkSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { read } from './process-info';
+import { readRegularFile } from './read-file';
 
 export interface Pm2Daemon {
   /** The pid in `pm2.pid`; `undefined` where the file can't be read. */
@@ -33,7 +33,7 @@ function candidates(given: string, env: NodeJS.ProcessEnv, parent: number): stri
 }
 
 function pidIn(home: string): number | undefined {
-  const pid = Number(read(join(home, 'pm2.pid')).trim());
+  const pid = Number(readRegularFile(join(home, 'pm2.pid')).trim());
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }
 

@@ -1,12 +1,12 @@
 /** What the operating system tells of a process. What can't be read proves nothing, and is empty. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readRegularFile } from './read-file';
 
 /** An opaque mark of when the process started; '' where it can't be had. */
 export function startMark(pid: number): string {
   switch (process.platform) {
     case 'linux':
-      return startTimeInStat(read(`/proc/${pid}/stat`));
+      return startTimeInStat(readRegularFile(`/proc/${pid}/stat`));
     case 'darwin':
       return fromPs('lstart', pid).trim().replace(/\s+/g, ' ');
     default:
@@ -24,7 +24,7 @@ export function startTimeInStat(stat: string): string {
 export function readCommandLine(pid: number | 'self'): string[] {
   switch (process.platform) {
     case 'linux':
-      return read(`/proc/${pid}/cmdline`).split('\0');
+      return readRegularFile(`/proc/${pid}/cmdline`).split('\0');
     case 'darwin':
       return fromPs('args', pid === 'self' ? process.pid : pid)
         .trim()
@@ -44,15 +44,6 @@ function fromPs(column: string, pid: number): string {
       timeout: 2000,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-  } catch {
-    return '';
-  }
-}
-
-/** The file's text, or '' where it can't be read. */
-export function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
   } catch {
     return '';
   }

@@ -6,7 +6,8 @@ import type { Cluster } from 'node:cluster';
 import { isMainThread, threadId } from 'node:worker_threads';
 import type { Snapshot } from './decision';
 import { readPm2Daemon } from './pm2-daemon';
-import { read, startMark } from './process-info';
+import { startMark } from './process-info';
+import { readRegularFile } from './read-file';
 import { readTestRunner } from './test-runner';
 
 // The module is the cluster object itself, which its types deny.
@@ -81,6 +82,6 @@ function readEnvironment(from: NodeJS.ProcessEnv): Record<string, string> {
  * cluster worker's thread looks like any process's thread.
  */
 function isThreadOfClusterWorker(): boolean {
-  const environment = process.platform === 'linux' ? read('/proc/self/environ') : '';
+  const environment = process.platform === 'linux' ? readRegularFile('/proc/self/environ') : '';
   return environment.startsWith('NODE_UNIQUE_ID=') || environment.includes('\0NODE_UNIQUE_ID=');
 }

@@ -36,6 +36,7 @@ mod tests {
     use crate::ipc::frame::{Codec, Kind};
     use crate::ipc::lane::{Budget, ControlEnd, LaneContext, Lanes, Peer, ReadBy, Sent, Traffic};
     use crate::ipc::outbox::Outbox;
+    use crate::role::user::User;
     use crate::role::{Epoch, MemberId};
     use interprocess::local_socket::tokio::prelude::*;
 
@@ -44,7 +45,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let address = folder.path().join("socket");
         let listener = listen(&address).unwrap();
-        let (stream, _) = Connection::connect(&address).await.unwrap().into_parts();
+        let (stream, _) = Connection::connect(&address, User::current()).await.unwrap().into_parts();
         let _other_end = listener.accept().await.unwrap();
         let context = LaneContext {
             inbox: Arc::new(Inbox::new(|| {})),
