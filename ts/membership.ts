@@ -253,6 +253,10 @@ export class Membership implements EngineHost {
     return this.metrics.registries();
   }
 
+  scraped(): void {
+    this.metrics.scraped();
+  }
+
   async giveUp(ms = this.transfers.limits.giveUp): Promise<unknown> {
     const deadline = new Deadline(ms);
     await this.ownRuns?.finish(ms - TIME_FOR_HOOKS);

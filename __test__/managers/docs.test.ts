@@ -41,6 +41,7 @@ test('the code of docs/metrics.md and docs/health.md compiles as one application
     'src/config/admin.ts',
     'src/config/config.default.ts',
     'src/config/metrics.ts',
+    'src/config/registries.ts',
     'src/controller/health.ts',
     'src/controller/metrics.ts',
   ]);

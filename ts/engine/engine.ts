@@ -44,6 +44,8 @@ export interface EngineHost {
   readonly monitored?: Monitored;
   /** Where this process's own metrics are. */
   registries?(): readonly Registry[];
+  /** Somebody wants them. */
+  scraped?(): void;
   readonly logger: EngineLogger;
 }
 

@@ -97,6 +97,7 @@ export class EngineMetrics {
       this.#asked = { epoch, scrape };
     } else if (!this.#closed && Date.now() < until) {
       this.#say(scrape);
+      this.host.scraped?.();
     }
   }
 

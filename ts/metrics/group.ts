@@ -5,6 +5,7 @@ import type { MetricsOptions, MetricsRegistry, Role } from '../interface';
 import type { ApplicationContext } from '../midway';
 import type { Decision } from '../role/decision';
 import type { Topics } from '../topics';
+import { bundledClient } from './bundled-client';
 import { DefaultRegistries } from './default-registries';
 import { joinPrometheus } from './prometheus';
 import { speaksOpenMetrics } from './registry-types';
@@ -33,6 +34,7 @@ export class GroupMetrics {
   #more: MetricsRegistry | undefined;
   #defaults: DefaultRegistries | undefined;
   #tellMembers: (() => void) | undefined;
+  #hasLooked = false;
 
   constructor(
     private readonly part: Part,
@@ -51,6 +53,27 @@ export class GroupMetrics {
     }
     this.#defaults ??= new DefaultRegistries(this.#folder());
     return this.#defaults.list() as readonly MetricsRegistry[];
+  }
+
+  /**
+   * Somebody wants the group's metrics. Where this process has no registry, one may be hidden in a bundle; the one that
+   * answers says so, once.
+   */
+  scraped(): void {
+    const { config, logger, role } = this.part;
+    if (this.#hasLooked || role === 'worker' || config?.metrics.registries || this.registries().length > 0) {
+      return;
+    }
+    this.#hasLooked = true;
+    void bundledClient().then(file => {
+      // One that was loaded meanwhile was not bundled.
+      if (file !== undefined && this.registries().length === 0) {
+        logger.warn(
+          `[process-agent] metrics: prom-client was bundled into ${file}, where its default registry can't be found: ` +
+            "the application's own metrics are missing. Name it in processAgent.metrics.registries: [register]",
+        );
+      }
+    });
   }
 
   /** Takes its part in `@midwayjs/prometheus`, if the application imports that. Before the engine is there. */
@@ -95,6 +118,7 @@ export class GroupMetrics {
   /** `own`: what this process says where there are no others. */
   async text(options: MetricsOptions = {}, own = () => ownText(this.registries())): Promise<string> {
     const { engine, config } = this.part;
+    this.scraped();
     const configured = (config as ResolvedConfig).metrics;
     const all = await engine.scrape?.({
       format: this.#format(options.format),
