@@ -36,7 +36,7 @@ use tokio::sync::Notify;
 use crate::error::{AgentError, Result};
 use crate::inbox::Inbox;
 use crate::ipc::direct::Direct;
-use crate::ipc::flow::budget::{Permit, ReceiveBudget};
+use crate::ipc::flow::budget::ReceiveBudget;
 use crate::ipc::flow::signs::Signs;
 use crate::ipc::flow::{GRANTS, SMALL};
 use crate::ipc::frame::{self, Codec, Frame, Kind, HEADER_LEN};
@@ -97,6 +97,7 @@ pub struct Lane {
     /// It was read to its end, or JavaScript has refused it.
     ended: Notify,
     /// The event loop has met a large frame that was not announced.
+    #[cfg(unix)]
     asked: Notify,
     inbox: Arc<Inbox>,
     budget: Arc<Budget>,
@@ -222,6 +223,7 @@ impl Lane {
             queued: Notify::new(),
             written: Notify::new(),
             ended: Notify::new(),
+            #[cfg(unix)]
             asked: Notify::new(),
             inbox: Arc::clone(&context.inbox),
             budget: Arc::clone(&context.budget),
@@ -307,30 +309,6 @@ impl Lane {
         Ok(())
     }
 
-    /// The permit of a large frame that has begun to arrive; `None` when it has to wait for one, because the other end has not
-    /// announced it: then [`Self::wait_for_room`] asks for it.
-    fn admit(&self, length: usize) -> Result<Option<Permit>> {
-        let permit = self.control.signs.take_granted(length);
-        if permit.is_ok() || self.grants {
-            return permit.map(Some);
-        }
-        self.state().asks.get_or_insert(length);
-        self.asked.notify_one();
-        Ok(None)
-    }
-
-    /// Waits for the room that [`Self::admit`] has asked for, again and again.
-    async fn wait_for_room(&self, budget: &ReceiveBudget) {
-        loop {
-            self.asked.notified().await;
-            let Some(length) = self.state().asks else { continue };
-            self.control.signs.grant_calls(length, budget.take(length).await);
-            let mut state = self.state();
-            state.asks = None;
-            self.go_on(state);
-        }
-    }
-
     /// Whether it is for the other end to send, or to read: what has arrived is read.
     #[must_use]
     pub fn waits_for_peer(&self) -> bool {
@@ -340,7 +318,11 @@ impl Lane {
         }
         let is_unread = state.unwritten >= PAUSE_READING;
         drop(state);
-        is_unread || !self.direct.as_ref().is_some_and(|direct| direct.is_readable())
+        let is_read = match &self.direct {
+            Some(direct) => !direct.is_readable(),
+            None => self.inbox.has_room(),
+        };
+        is_unread || is_read
     }
 
     /// Writes what the socket takes at once. An error is not reported here: the reader meets it, after it has read

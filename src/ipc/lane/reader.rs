@@ -14,6 +14,7 @@ use super::express::Express;
 use super::Lane;
 use crate::error::{AgentError, Result};
 use crate::ipc::direct::Direct;
+use crate::ipc::flow::budget::{Permit, ReceiveBudget};
 use crate::ipc::flow::SMALL;
 use crate::ipc::frame::{Frame, FrameReader, Kind};
 
@@ -160,5 +161,31 @@ impl LaneReader {
 impl AsFd for LaneReader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.direct.as_fd()
+    }
+}
+
+impl Lane {
+    /// The permit of a large frame that has begun to arrive; `None` when it has to wait for one, because the other end has not
+    /// announced it: then [`Self::wait_for_room`] asks for it.
+    fn admit(&self, length: usize) -> Result<Option<Permit>> {
+        let permit = self.control.signs.take_granted(length);
+        if permit.is_ok() || self.grants {
+            return permit.map(Some);
+        }
+        self.state().asks.get_or_insert(length);
+        self.asked.notify_one();
+        Ok(None)
+    }
+
+    /// Waits for the room that [`Self::admit`] has asked for, again and again.
+    pub(super) async fn wait_for_room(&self, budget: &ReceiveBudget) {
+        loop {
+            self.asked.notified().await;
+            let Some(length) = self.state().asks else { continue };
+            self.control.signs.grant_calls(length, budget.take(length).await);
+            let mut state = self.state();
+            state.asks = None;
+            self.go_on(state);
+        }
     }
 }
