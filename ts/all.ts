@@ -3,6 +3,7 @@ import { snapshot } from './copy';
 import { runUnder } from './current-call';
 import { classOf, type DecoratedMethod, methodsOf, readableName } from './decorator/registry';
 import { ProcessAgentError } from './errors';
+import { messageOf } from './guard';
 import type { MemberOutcome } from './interface';
 import type { Membership } from './membership';
 import { GATHER_TIMEOUT } from './options';
@@ -63,7 +64,7 @@ async function askAll(
     throw new ProcessAgentError(
       'ERR_AGENT_PARTIAL',
       `${readable}: failed in ${others.length + 1} of ${outcomes.length} members, first in pid ${first.member.pid}: ` +
-        `${(first.reason as Error | undefined)?.message ?? String(first.reason)}`,
+        messageOf(first.reason),
       { outcomes, cause: first.reason },
     );
   }

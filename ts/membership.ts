@@ -2,21 +2,24 @@
  * One application's part in its group: its engine, its names and its handlers. It belongs to the application's
  * container, so that two applications of one process never share one.
  */
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
+import { AgentEmitter } from './agent-events';
 import { Deadline } from './clock';
 import { DEFAULTS, type ResolvedConfig, resolveConfig } from './config';
 import { runUnder } from './current-call';
 import { goDirect, joins } from './decorator/direct';
 import { isDecorated, readableName, returnsPlainValue } from './decorator/registry';
 import { createEngine } from './engine';
-import type { Engine, EngineHost, EngineLogger, HealthBounds, Invocation, Monitored } from './engine/engine';
+import type { Engine, EngineHost, HealthBounds, Invocation, Monitored } from './engine/engine';
 import { decideNow } from './environment';
 import { ProcessAgentError } from './errors';
+import { messageOf } from './guard';
 import { OwnChecks } from './health/checks';
 import { bounds, CHECKS, GroupCheck } from './health/group-check';
 import { NAMESPACE } from './health/namespace';
-import type { AgentEvents, GroupHealth, Member, MetricsRegistry, TransferHooks } from './interface';
+import type { GroupHealth, Member, MetricsRegistry, TransferHooks } from './interface';
+import { AgentLog } from './log';
 import { GroupMetrics } from './metrics/group';
 import { PROMETHEUS } from './metrics/prometheus';
 import {
@@ -56,8 +59,8 @@ const TIME_FOR_HOOKS = 200;
 
 export class Membership implements EngineHost {
   /** What ProcessAgentService listens to: there from the first moment, unlike the engine. */
-  readonly events = new EventEmitter<AgentEvents>();
-  readonly logger: EngineLogger;
+  readonly events: AgentEmitter;
+  readonly logger: AgentLog;
   /** Set when there is a ProcessAgentService: only through it can somebody ask for the current call. */
   wantsInvocations = false;
   readonly targets: Targets;
@@ -94,7 +97,8 @@ export class Membership implements EngineHost {
 
   constructor(readonly container: ApplicationContext) {
     this.checks = new OwnChecks(() => healthChecksOf(container, NAMESPACE));
-    this.logger = loggerOf(container);
+    this.logger = new AgentLog(loggerOf(container));
+    this.events = new AgentEmitter(this.logger);
     this.targets = new Targets(container);
     this.targets.own.set(CHECKS, timeout => this.checks.run(timeout as number));
     this.metrics = new GroupMetrics(this, () => baseDirOf(container));
@@ -185,7 +189,7 @@ export class Membership implements EngineHost {
       const { status, reason } = await this.#groupCheck.look({ ownChecks: false, untilFailure: true });
       return status ? { status } : { status, reason };
     } catch (error) {
-      return { status: false, reason: `the group's health can't be told: ${(error as Error)?.message ?? error}` };
+      return { status: false, reason: `the group's health can't be told: ${messageOf(error)}` };
     }
   }
 

@@ -217,22 +217,19 @@ function transportsOf(logger: unknown): TransportLogger | undefined {
   return typeof get === 'function' && typeof add === 'function' ? (logger as TransportLogger) : undefined;
 }
 
-/** Looked up at the first line: the log file is made when there is something to write. */
-export function loggerOf(container: ApplicationContext): EngineLogger {
+/**
+ * Gives the application's logger for the agent. Looked up at the first line: the log file is made when there is something to
+ * write. Throws where Midway can't make it, in a folder that is not writable, for one.
+ */
+export function loggerOf(container: ApplicationContext): () => EngineLogger {
   let logger: EngineLogger | undefined;
-  const resolve = (): EngineLogger => {
+  return () => {
     if (!logger) {
       const loggers = container.get(MidwayLoggerService);
       logger = (loggers.getLogger('processAgentLogger') ?? loggers.getLogger('coreLogger') ?? console) as EngineLogger;
       showOnConsole(container, logger);
     }
     return logger;
-  };
-  return {
-    debug: (message, ...args) => resolve().debug(message, ...args),
-    info: (message, ...args) => resolve().info(message, ...args),
-    warn: (message, ...args) => resolve().warn(message, ...args),
-    error: (message, ...args) => resolve().error(message, ...args),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Calls that a process makes of itself, where others would make them of another member. */
+import { sharedController, whenAborted } from './abort';
 import { aborted, timedOut } from './engine/call-errors';
 import type { Carrier, Invocation } from './engine/engine';
 import { type CallOutcome, ProcessAgentError } from './errors';
@@ -27,7 +28,7 @@ export class OwnInvocation implements Invocation {
   /** Made when it is first asked for: most calls never do. */
   get signal(): AbortSignal {
     if (!this.#controller) {
-      this.#controller = new AbortController();
+      this.#controller = sharedController();
       if (this.tenure?.aborted) {
         this.abort(this.tenure.reason);
       } else if (this.tenure && !this.#ended) {
@@ -114,9 +115,9 @@ export function bounded<T>(
     const timer = timeout === undefined ? undefined : setTimeout(() => give(timedOut(name, timeout, outcome)), timeout);
     const free = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      unlisten?.();
     };
-    signal?.addEventListener('abort', onAbort);
+    const unlisten = signal && whenAborted(signal, onAbort);
     new Promise<T>(begin => begin(work())).then(
       value => {
         free();

@@ -6,6 +6,7 @@ import { types } from 'node:util';
 import { encode } from './codec';
 import type { EngineLogger } from './engine/engine';
 import { type CallOutcome, ProcessAgentError } from './errors';
+import { messageOf } from './guard';
 import { isAsyncIterable } from './stream';
 
 /** Lines in the log for one method: paths hold indices, and there may be as many as elements. */
@@ -46,7 +47,7 @@ export class StrictCopy {
     try {
       encode(value, what);
     } catch (err) {
-      const reason = (err as Error | undefined)?.message ?? String(err);
+      const reason = messageOf(err);
       if (this.#mode === 'error') {
         throw new ProcessAgentError('ERR_AGENT_NOT_SERIALIZABLE', `${name}: ${reason}`, { outcome, cause: err });
       }

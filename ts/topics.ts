@@ -1,5 +1,6 @@
 /** Who listens to what is published. A listener can disturb neither another one nor whoever has published. */
 import type { EngineLogger } from './engine/engine';
+import { guarded } from './guard';
 import type { Member } from './interface';
 import { checkFunction, checkName } from './options';
 
@@ -32,14 +33,10 @@ export class Topics {
   /** `data` gives a copy at each call: what a listener does to its own is nobody else's business. */
   deliver(topic: string, data: () => unknown, from: Member): void {
     for (const { listener } of [...(this.#subscriptions.get(topic) ?? [])]) {
-      try {
-        const result = listener(data() as never, { ...from });
-        if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
-          Promise.resolve(result).catch(err => this.#complain(topic, err));
-        }
-      } catch (err) {
-        this.#complain(topic, err);
-      }
+      guarded(
+        () => listener(data() as never, { ...from }),
+        err => this.#complain(topic, err),
+      );
     }
   }
 

@@ -7,6 +7,7 @@
  */
 import { types } from 'node:util';
 import { ProcessAgentError } from '../agentError';
+import { textOf } from '../guard';
 import { ErrorRows } from './errorRows';
 import { isError, isLeaf, isPlainObject, toJSONOf, whyFieldless, whyUncopyable } from './kinds';
 
@@ -31,7 +32,7 @@ export class Copy {
       this.value = this.#copy(value);
     } catch (error) {
       // The path is still that of the property, or the proxy, that could not be read.
-      throw error instanceof Refusal ? error.reason : this.#refuse(`can't be read: ${String(error)}`, error).reason;
+      throw error instanceof Refusal ? error.reason : this.#refuse(`can't be read: ${textOf(error)}`, error).reason;
     }
     this.errors?.finish();
   }
@@ -102,7 +103,7 @@ export class Copy {
     try {
       return toJSON.call(value, String(this.#path.at(-1) ?? ''));
     } catch (error) {
-      throw this.#refuse(`can't be read: its toJSON() has thrown ${String(error)}`, error);
+      throw this.#refuse(`can't be read: its toJSON() has thrown ${textOf(error)}`, error);
     }
   }
 

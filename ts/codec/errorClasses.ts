@@ -1,6 +1,7 @@
 /** Which error classes this process knows, and their names between processes. */
 import { types } from 'node:util';
 import { type AgentErrorCode, ProcessAgentError } from '../agentError';
+import { textOf } from '../guard';
 
 /**
  * Any class, private constructors too: none is ever run. The second kind has no prototype of an error, and decides itself
@@ -42,7 +43,7 @@ export function registerError(cls: ErrorClass, name?: string): void {
     }
   } catch (error) {
     // A proxy's doing, or a getter's.
-    refusal = ['ERR_AGENT_CONFIG', `it can't be read: ${String(error)}.`];
+    refusal = ['ERR_AGENT_CONFIG', `it can't be read: ${textOf(error)}.`];
   }
   if (refusal) {
     const [code, reason] = refusal;

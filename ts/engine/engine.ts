@@ -46,7 +46,7 @@ export interface EngineHost {
   registries?(): readonly Registry[];
   /** Somebody wants them. */
   scraped?(): void;
-  readonly logger: EngineLogger;
+  readonly logger: AgentLogger;
 }
 
 /** What a monitor asks for. */
@@ -112,6 +112,12 @@ export interface EngineLogger {
   info(message: string, ...args: unknown[]): void;
   warn(message: string, ...args: unknown[]): void;
   error(message: string, ...args: unknown[]): void;
+}
+
+/** The log of an engine: it must not throw. */
+export interface AgentLogger extends EngineLogger {
+  /** A line that was limited in rate where it comes from. */
+  forward?(level: keyof EngineLogger, message: string): void;
 }
 
 /**

@@ -2,12 +2,15 @@
  * The engine that joins processes of one host, through the native agent: it turns notices of the Rust side into a
  * role, and gives the lanes to the calls.
  */
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
+import { sharedController } from '../abort';
+import { AgentEmitter } from '../agent-events';
 import { Deadline, now } from '../clock';
 import { decode, type Encoded } from '../codec';
 import type { ResolvedConfig } from '../config';
 import { type AgentErrorCode, ProcessAgentError } from '../errors';
+import { textOf } from '../guard';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import { isInspected, loadBinding, type NativeAgent } from '../native';
 import { WaitedCall } from '../own-call';
@@ -20,7 +23,15 @@ import { Answers } from './answers';
 import { LARGEST_BATCH } from './batch';
 import { closedError } from './call-errors';
 import { discard } from './discard';
-import type { Engine, EngineCallOptions, EngineGatherOptions, EngineHost, ScrapeOptions, Standing } from './engine';
+import type {
+  Engine,
+  EngineCallOptions,
+  EngineGatherOptions,
+  EngineHost,
+  EngineLogger,
+  ScrapeOptions,
+  Standing,
+} from './engine';
 import { forgetGoodbye, sayGoodbyeAtExit, sayGoodbyeInAnyCase } from './goodbye';
 import { IncomingCalls } from './incoming';
 import { Lanes } from './lanes';
@@ -56,7 +67,7 @@ const HEEDED_WHEN_CLOSED = new Set<Notice['type']>(['closed', 'finishing', 'log'
 
 export class LocalEngine implements Engine {
   readonly group: string;
-  readonly events = new EventEmitter<AgentEvents>();
+  readonly events: AgentEmitter;
   role: Role | undefined;
   epoch = 0;
   readonly #agent: NativeAgent;
@@ -110,6 +121,7 @@ export class LocalEngine implements Engine {
       this.#end = resolve;
     });
     this.group = decision.group;
+    this.events = new AgentEmitter(host.logger);
     const why = () => this.#whyNoPrimary();
     const hold = (pending: boolean) => this.#holdProcess(pending ? 1 : -1);
     this.#incoming = new IncomingCalls(host, config);
@@ -161,7 +173,7 @@ export class LocalEngine implements Engine {
     if (this.role !== 'primary') {
       return undefined;
     }
-    this.#tenure ??= new AbortController();
+    this.#tenure ??= sharedController();
     return this.#tenure.signal;
   }
 
@@ -408,7 +420,7 @@ export class LocalEngine implements Engine {
       this.#lanes.receive(lane, kind, payload);
     } catch (error) {
       this.host.logger.error('[process-agent] a frame could not be read: its lane is closed', error);
-      this.#agent.refuseLane(lane, String(error));
+      this.#agent.refuseLane(lane, textOf(error));
     }
   };
 
@@ -495,7 +507,7 @@ export class LocalEngine implements Engine {
         this.#receive(notice.parcel, body ?? 'null');
         break;
       case 'log':
-        this.host.logger[notice.level](`[process-agent] ${notice.message}`);
+        this.#log(notice.level, `[process-agent] ${notice.message}`);
         break;
       case 'failed':
         this.#fail(new ProcessAgentError(notice.code as AgentErrorCode, notice.message, { outcome: 'not-sent' }));
@@ -509,6 +521,12 @@ export class LocalEngine implements Engine {
         this.#end();
         break;
     }
+  }
+
+  /** The Rust side limits its lines itself. */
+  #log(level: keyof EngineLogger, line: string): void {
+    const { logger } = this.host;
+    logger.forward ? logger.forward(level, line) : logger[level](line);
   }
 
   #receive(parcel: IncomingParcel, body: Encoded): void {
@@ -690,11 +708,7 @@ export class LocalEngine implements Engine {
   }
 
   #emit<K extends keyof AgentEvents>(event: K, payload: AgentEvents[K][0]): void {
-    try {
-      (this.events as EventEmitter).emit(event, payload);
-    } catch (error) {
-      this.host.logger.error(`[process-agent] a listener of '${event}' has failed`, error);
-    }
+    (this.events as EventEmitter).emit(event, payload);
   }
 
   /** Counts what must keep the process alive. */

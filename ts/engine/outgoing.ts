@@ -1,5 +1,6 @@
 /** Calls that this process makes: numbered, sent in batches, and settled by a reply or by the end of their lane. */
 
+import { whenAborted } from '../abort';
 import { type Encoded, sizeOf } from '../codec';
 import { LARGEST_PACKED } from '../codec/packed';
 import { type CallOutcome, type PlainError, ProcessAgentError } from '../errors';
@@ -300,8 +301,7 @@ export class OutgoingCalls {
 
   #listen(call: Call, signal: AbortSignal): void {
     const onAbort = () => this.#giveUp(call, outcome => aborted(call.name, signal, outcome));
-    signal.addEventListener('abort', onAbort, { once: true });
-    call.unlisten = () => signal.removeEventListener('abort', onAbort);
+    call.unlisten = whenAborted(signal, onAbort);
   }
 
   #waitedInVain(call: Call): void {

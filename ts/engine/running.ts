@@ -1,4 +1,5 @@
 /** What is known of a call, or a question to all, while it is run for another member. */
+import { letAllListen, sharedController } from '../abort';
 import type { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
 import { nobodyWaits } from '../own-call';
@@ -17,7 +18,7 @@ export class Running implements Invocation {
   /** Made when it is first asked for: most methods never do. */
   get signal(): AbortSignal {
     if (!this.#controller) {
-      this.#controller = new AbortController();
+      this.#controller = sharedController();
       if (this.#reason) {
         this.#controller.abort(this.#reason);
       }
@@ -43,7 +44,10 @@ export class Asked implements Invocation {
   ) {}
 
   get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.timeout(Math.min(Math.max(0, this.until - Date.now()), 2 ** 31 - 1));
+    if (!this.#signal) {
+      this.#signal = AbortSignal.timeout(Math.min(Math.max(0, this.until - Date.now()), 2 ** 31 - 1));
+      letAllListen(this.#signal);
+    }
     return this.#signal;
   }
 }

@@ -1,11 +1,12 @@
 /** A group of one: no binary, thread, file or timer. */
-import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
+import { sharedController } from '../abort';
+import { AgentEmitter } from '../agent-events';
 import { decode } from '../codec';
 import type { ResolvedConfig } from '../config';
 import { encodeFor } from '../copy';
 import { ProcessAgentError } from '../errors';
-import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
+import type { Explanation, Member, MemberOutcome, Role } from '../interface';
 import { readable } from '../prefix';
 import type { Decision } from '../role/decision';
 import { VERSION } from '../state';
@@ -15,7 +16,7 @@ import type { Engine, EngineGatherOptions, EngineHost, Standing } from './engine
 
 export class StandaloneEngine implements Engine {
   readonly group: string;
-  readonly events = new EventEmitter<AgentEvents>();
+  readonly events: AgentEmitter;
   role: Role | undefined;
   epoch = 0;
   readonly leaderlessFor = 0;
@@ -26,13 +27,14 @@ export class StandaloneEngine implements Engine {
   #ready = false;
   #stopping = false;
   #endpoint: Endpoint | undefined;
-  readonly #tenure = new AbortController();
+  readonly #tenure = sharedController();
 
   constructor(decision: Decision, config: ResolvedConfig, host: EngineHost) {
     this.#decision = decision;
     this.#config = config;
     this.#host = host;
     this.group = decision.group;
+    this.events = new AgentEmitter(host.logger);
   }
 
   get tenure(): AbortSignal | undefined {

@@ -4,9 +4,11 @@
  * preferred, so it becomes, or stays, primary.
  */
 import type { Cluster } from 'node:cluster';
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
+import { AgentEmitter } from '../agent-events';
 import { snapshot } from '../copy';
 import { ProcessAgentError } from '../errors';
+import { messageOf } from '../guard';
 import type { AgentEvents, Explanation, Member, MemberOutcome, Role } from '../interface';
 import type { Registry } from '../metrics/registry-types';
 import { EVENTS } from '../options';
@@ -32,7 +34,7 @@ const cluster = require('node:cluster') as Cluster;
 type Happened = [event: keyof AgentEvents, ...args: unknown[]];
 
 export class UpgradingEngine implements Engine {
-  readonly events = new EventEmitter<AgentEvents>();
+  readonly events: AgentEmitter;
   readonly #decideAgain: (hasThreads: boolean) => Decision;
   readonly #join: Join;
   readonly #host: EngineHost;
@@ -46,6 +48,7 @@ export class UpgradingEngine implements Engine {
   #endMeeting: (() => void) | undefined;
 
   constructor(decision: Decision, decideAgain: (hasThreads: boolean) => Decision, join: Join, host: EngineHost) {
+    this.events = new AgentEmitter(host.logger);
     this.#decision = decision;
     this.#decideAgain = decideAgain;
     this.#join = join;
@@ -209,29 +212,21 @@ export class UpgradingEngine implements Engine {
       }
       const untold = missed;
       missed = undefined;
-      this.#tell(untold);
+      // What happened before this process had joined.
+      for (const happened of untold) {
+        this.#emit(happened);
+      }
     } catch (err) {
       // Going on alone would be a second primary beside the one that the workers elect.
       this.#failure = new ProcessAgentError(
         'ERR_AGENT_NO_PRIMARY',
-        `This process forked cluster workers, or has threads with an application, and could not join their group: ${(err as Error)?.message ?? err}`,
+        `This process forked cluster workers, or has threads with an application, and could not join their group: ${messageOf(err)}`,
         { outcome: 'not-sent', cause: err },
       );
       this.#host.logger.error('[process-agent] %s', this.#failure.message);
       await this.#current.close();
     } finally {
       this.#upgrading = false;
-    }
-  }
-
-  /** What happened before this process had joined. A listener that throws is not a failure to join. */
-  #tell(untold: readonly Happened[]): void {
-    for (const happened of untold) {
-      try {
-        this.#emit(happened);
-      } catch (err) {
-        this.#host.logger.error('[process-agent] a listener has failed', err);
-      }
     }
   }
 

@@ -3,6 +3,8 @@
  * this one does; many who ask at once cause one run, and its answer does for a while.
  */
 import { performance } from 'node:perf_hooks';
+import { sharedController } from '../abort';
+import { messageOf } from '../guard';
 import type { HealthCheckResult } from '../interface';
 import type { HealthCheck } from '../midway';
 
@@ -40,7 +42,7 @@ export class OwnChecks {
   }
 
   async #run(timeout: number): Promise<CheckReport> {
-    const abortController = new AbortController();
+    const abortController = sharedController();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${timeout} ms`)), timeout);
@@ -76,7 +78,7 @@ async function outcomeOf(namespace: string, answer: Promise<unknown>): Promise<H
       ? { namespace, status: true }
       : { namespace, status: false, reason: String(result.reason ?? 'it gave no reason') };
   } catch (error) {
-    return { namespace, status: false, reason: (error as Error | undefined)?.message ?? String(error) };
+    return { namespace, status: false, reason: messageOf(error) };
   }
 }
 

@@ -1,6 +1,7 @@
 /** From what is known of the members to what is said of the group. */
 import type { ResolvedConfig } from '../config';
 import type { Standing } from '../engine/engine';
+import { messageOf } from '../guard';
 import type { GroupHealth, HealthVerdict, MemberHealth } from '../interface';
 import type { CheckReport } from './checks';
 
@@ -85,8 +86,7 @@ async function askPolicy(policy: HealthSettings['policy'], members: MemberHealth
     }
     return { name: 'function', status: false, reason: verdict.reason ?? (named(abnormal) || undefined) };
   } catch (error) {
-    const message = (error as Error | undefined)?.message ?? String(error);
-    return { name: 'function', status: false, reason: `health.policy has failed: ${message}` };
+    return { name: 'function', status: false, reason: `health.policy has failed: ${messageOf(error)}` };
   }
 }
 

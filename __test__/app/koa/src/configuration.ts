@@ -24,6 +24,7 @@ const detector = CommonJSFileDetector ? { detector: new CommonJSFileDetector() a
         koa: { port: Number(process.env.PORT), hostname: '127.0.0.1' },
         // Bounds that a test can wait for.
         processAgent: JSON.parse(process.env.PROCESS_AGENT_CONFIG ?? '{}'),
+        ...(process.env.LOGGER_CONFIG && { midwayLogger: JSON.parse(process.env.LOGGER_CONFIG) }),
       },
     },
   ],
