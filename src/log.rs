@@ -59,16 +59,12 @@ impl Kind {
         if self.free == BURST {
             self.since = now;
         }
-        match self.free.checked_sub(1) {
-            Some(free) => {
-                self.free = free;
-                Some(std::mem::take(&mut self.left_out))
-            }
-            None => {
-                self.left_out += 1;
-                None
-            }
+        if self.free == 0 {
+            self.left_out += 1;
+            return None;
         }
+        self.free -= 1;
+        Some(std::mem::take(&mut self.left_out))
     }
 }
 
