@@ -22,6 +22,7 @@ function runners() {
     return { missing: `they can't be installed: ${error.message.split('\n')[0]}` };
   }
   const cases = path.join(folder, 'cases');
+  fs.rmSync(cases, { recursive: true, force: true });
   fs.cpSync(path.join(root, '__test__', 'app', 'runners'), cases, { recursive: true });
   return { folder: cases, bun: bun(folder) };
 }
