@@ -265,6 +265,13 @@ test("an app whose daemon is not the one in pm2's pid file is warned about, sinc
   expect(decision.warning).toMatch(/pm2\.pid names 1.*MIDWAY_PROCESS_AGENT_GROUP/);
 });
 
+test("where pm2's pid file can't be read, its own script shows the parent to be the daemon, and explain() says so", () => {
+  const decision = decisionOf('pm2-uid-fork-0');
+  const { ppid, parentStartMark } = snapshot('pm2-uid-fork-0');
+  expect(decision.reasons[0]).toMatch(/pm2\.pid can't be read, so its parent \d+ is taken for the daemon\.$/);
+  expect(decision.groupKey).toContain(`[${ppid},"${parentStartMark}",`);
+});
+
 describe('managers in other forms', () => {
   test.each([
     'C:\\app\\node_modules\\egg-cluster\\lib\\app_worker.js',
