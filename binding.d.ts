@@ -22,7 +22,7 @@ export declare class NativeAgent {
    * # Errors
    * When an option is none, or the operating system gives no thread.
    */
-  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer | number) => void, telling: Uint8Array, inbox: Uint8Array)
+  constructor(options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, left: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer | number) => void, telling: Uint8Array, inbox: Uint8Array)
   /** The group's folder. */
   get folder(): string
   /** Whether the event loop reads the call lanes; else a thread does. */
@@ -42,7 +42,7 @@ export declare class NativeAgent {
    * # Errors
    * When one does.
    */
-  take(onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void): boolean
+  take(onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null, left: number | null) => void): boolean
   /** A lane that a notice `lane-open` has told of may bring its frames. */
   readLane(lane: number): void
   /** A lane brings nothing more for now, or goes on: more of it waits than can be run. */

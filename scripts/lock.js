@@ -5,9 +5,9 @@ const patience = 10 * 60_000;
 
 /** Takes the lock file, waiting for its holder unless that has died; gives back the function that lets go. */
 function lock(file) {
-  const deadline = Date.now() + patience;
+  const deadline = performance.now() + patience;
   while (!take(file)) {
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new Error(`${file} has been held for ${patience / 60_000} minutes; delete it if nothing else is running`);
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);

@@ -15,6 +15,7 @@ use crate::ipc::frame::Codec;
 use crate::ipc::lane::LaneId;
 use crate::ipc::message::Final;
 use crate::ipc::parcel::Body;
+use crate::time::host_ms;
 
 /// Wakes the event loop. Weak: an idle agent doesn't keep a process alive.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 2>;
@@ -41,10 +42,10 @@ pub type FrameArgs = FnArgs<(u32, u32, Either<String, Buffer>)>;
 /// The function that gets it. It may not throw.
 pub type OnFrame<'a> = Function<'a, FrameArgs, ()>;
 
-/// What JavaScript gets of a question for its metrics: epoch, scrape, until when somebody waits.
+/// What JavaScript gets of a question for its metrics: epoch, scrape, for how many ms from now somebody waits.
 pub type AskArgs = FnArgs<(f64, f64, f64)>;
 /// Weak, as [`Wake`]. More than a broker has scrapes are never asked at once.
-type AskMetrics = ThreadsafeFunction<AskArgs, (), AskArgs, Status, false, true, 256>;
+type AskMetrics = ThreadsafeFunction<Question, (), AskArgs, Status, false, true, 256>;
 
 /// Asks by calling `ask`, in a wake-up of its own.
 ///
@@ -52,19 +53,21 @@ type AskMetrics = ThreadsafeFunction<AskArgs, (), AskArgs, Status, false, true, 
 /// When Node has no resources left for one.
 pub fn asker(ask: &Function<'_, AskArgs, ()>) -> Result<Ask> {
     let ask: AskMetrics = ask
-        .build_threadsafe_function::<AskArgs>()
+        .build_threadsafe_function::<Question>()
         .callee_handled::<false>()
         .weak::<true>()
         .max_queue_size::<256>()
-        .build()?;
-    Ok(Ask::new(move |Question { epoch, scrape, until }| {
-        let question = FnArgs::from((number(epoch.0), number(scrape.0), number(until)));
-        ask.call(question, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok
-    }))
+        // On the event loop: it may have been busy since it was asked.
+        .build_callback(|context| {
+            let Question { epoch, scrape, until } = context.value;
+            Ok(FnArgs::from((number(epoch.0), number(scrape.0), number(left(until)))))
+        })?;
+    Ok(Ask::new(move |question| ask.call(question, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok))
 }
 
-/// What JavaScript gets of a notice: JSON, and the body of one that has a body.
-pub type NoticeArgs = FnArgs<(String, Option<Either<String, Buffer>>)>;
+/// What JavaScript gets of a notice: JSON, the body of one that has a body, and for how many ms from now somebody waits
+/// for what it asks.
+pub type NoticeArgs = FnArgs<(String, Option<Either<String, Buffer>>, Option<f64>)>;
 
 /// The lanes that the event loop reads.
 pub trait PolledLanes {
@@ -106,17 +109,18 @@ pub fn deliver(
                     accepted: last.map_or(accepted, |last| Some(last.accepted)),
                     relieved: relieved || last.is_some_and(|last| last.relieved),
                 };
-                on_notice.call(FnArgs::from((notice_json(&notice), None)))?;
+                on_notice.call(FnArgs::from((notice_json(&notice), None, None)))?;
             }
             Item::Notice(notice) => {
                 if notice == Notice::Closed {
                     lanes.close();
                 }
-                on_notice.call(FnArgs::from((notice_json(&notice), None)))?;
+                on_notice.call(FnArgs::from((notice_json(&notice), None, None)))?;
             }
-            Item::Letter(Letter { notice, body, .. }) => {
+            Item::Letter(Letter { notice, body, expires }) => {
                 let body = payload(body.codec, &body.bytes);
-                on_notice.call(FnArgs::from((notice_json(&notice), Some(body))))?;
+                let left = expires.map(|at| number(left(at)));
+                on_notice.call(FnArgs::from((notice_json(&notice), Some(body), left)))?;
             }
         }
     }
@@ -137,6 +141,11 @@ pub fn body(encoded: Either<String, Buffer>) -> Body {
         Either::A(text) => Body { codec: Codec::Text, bytes: text.into_bytes().into() },
         Either::B(bytes) => Body { codec: Codec::Bytes, bytes: bytes.to_vec().into() },
     }
+}
+
+/// How many ms are left until then, of the host's clock.
+fn left(at: u64) -> u64 {
+    at.saturating_sub(host_ms())
 }
 
 /// A count or an epoch as JavaScript has it. Both stay far below 2^53, up to which a double is exact.

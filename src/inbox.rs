@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::ipc::frame::Frame;
 use crate::ipc::lane::{Lane, LaneId};
 pub use crate::notice::{Letter, Notice};
-use crate::time::now_ms;
+use crate::time::host_ms;
 use crate::watch::event_loop::{EventLoop, Watch};
 
 /// How many bytes of frames may wait before readers pause.
@@ -46,7 +46,7 @@ impl Item {
     pub fn accept(&self) -> bool {
         match self {
             Self::Frame(lane, frame) => lane.count_accepted(frame),
-            Self::Letter(letter) => letter.expires.is_none_or(|expires| expires > now_ms()),
+            Self::Letter(letter) => letter.expires.is_none_or(|expires| expires > host_ms()),
             Self::Room(_) | Self::Notice(_) => true,
         }
     }

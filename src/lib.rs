@@ -150,7 +150,7 @@ impl NativeAgent {
     #[napi(
         constructor,
         catch_unwind,
-        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, until: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer | number) => void, telling: Uint8Array, inbox: Uint8Array"
+        ts_args_type = "options: NativeAgentOptions, wake: () => void, ask: (epoch: number, scrape: number, left: number) => void, onFrame: (lane: number, kind: number, payload: string | Buffer | number) => void, telling: Uint8Array, inbox: Uint8Array"
     )]
     pub fn new(
         env: Env,
@@ -217,7 +217,7 @@ impl NativeAgent {
     /// When one does.
     #[napi(
         catch_unwind,
-        ts_args_type = "onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null) => void"
+        ts_args_type = "onFrame: (lane: number, kind: number, payload: string | Buffer) => void, onNotice: (json: string, body: string | Buffer | null, left: number | null) => void"
     )]
     pub fn take(
         &self,

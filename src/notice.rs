@@ -147,7 +147,7 @@ pub struct Letter {
     pub notice: Notice,
     /// What Rust does not look into.
     pub body: Body,
-    /// When nobody waits for it any more, in ms since 1970.
+    /// When nobody waits for it any more, of the host's clock, in ms.
     pub expires: Option<u64>,
 }
 

@@ -1,5 +1,7 @@
 /** What ProcessAgentService asks of other members: calls of handlers, questions to all, and news. */
+
 import { callableMethods } from './class-names';
+import { now } from './clock';
 import { decode } from './codec';
 import { copyOf, encodeFor, snapshot } from './copy';
 import { inside } from './current-call';
@@ -40,9 +42,9 @@ export function callHandler(
 async function callWhenStarted(membership: Membership, name: string, args: unknown[], options: CallOptions) {
   const wireName = PREFIX.handler + name;
   const copy = snapshot(wireName, args, 'args');
-  const begun = Date.now();
+  const begun = now();
   await bounded(wireName, options, 'not-sent', () => membership.started);
-  const left = options.timeout && Math.max(1, options.timeout - (Date.now() - begun));
+  const left = options.timeout && Math.max(1, options.timeout - (now() - begun));
   return callNow(membership, name, membership.role === 'primary' ? args : copy(), { ...options, timeout: left });
 }
 

@@ -14,9 +14,9 @@ export class Deadline {
     this.#at = now() + ms;
   }
 
-  /** ms; 0 when it has passed. */
+  /** Whole ms, which is all that some timers take; 0 when it has passed. */
   get left(): number {
-    return Math.max(0, this.#at - now());
+    return Math.max(0, Math.ceil(this.#at - now()));
   }
 
   get hasPassed(): boolean {

@@ -3,6 +3,7 @@
  * the primary costs a few nanoseconds: one property of the object, and the engine's role.
  */
 
+import { Deadline } from './clock';
 import { snapshot } from './copy';
 import { classOf, type DecoratedMethod, readableName } from './decorator/registry';
 import { decideNow, hasForked } from './environment';
@@ -128,7 +129,7 @@ function isStandalone(group: string | false | undefined): boolean {
 /** Waits for the application of `self` to have been through its election, bounded; rejects as a call would. */
 export async function liveMembership(self: unknown, method: Named): Promise<Membership> {
   const timeout = membershipFor(self)?.config?.readyTimeout ?? defaultReadyTimeout();
-  const deadline = Date.now() + timeout;
+  const deadline = new Deadline(timeout);
   for (;;) {
     const membership = membershipFor(self);
     if (membership?.phase === 'live') {
@@ -149,7 +150,7 @@ export async function liveMembership(self: unknown, method: Named): Promise<Memb
         { outcome: 'not-sent' },
       );
     }
-    const left = deadline - Date.now();
+    const { left } = deadline;
     if (left <= 0 || !(await change(left))) {
       throw new ProcessAgentError(
         'ERR_AGENT_NOT_STARTED',

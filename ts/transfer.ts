@@ -2,6 +2,7 @@
  * How what a primary keeps in memory gets to the next one: `transfer()` hooks give it up and take it over, each under a
  * name of its own. A hook that fails or hangs costs its own state, and nobody else's.
  */
+import { Deadline } from './clock';
 import { copyOf } from './copy';
 import type { EngineLogger } from './engine/engine';
 import { ProcessAgentError } from './errors';
@@ -91,7 +92,7 @@ export class Transfers {
   }
 
   #tell(tenure: Tenure, hooks: [string, TransferHooks][]): Promise<void> {
-    const deadline = Date.now() + this.limits.takeOver;
+    const deadline = new Deadline(this.limits.takeOver);
     this.#turn = this.#turn.then(async () => {
       for (const [name, each] of hooks) {
         if (this.#tenure !== tenure) {
@@ -100,7 +101,7 @@ export class Transfers {
         const state = tenure.untaken.get(name);
         tenure.untaken.delete(name);
         const work = async () => each.onPrimary?.(state, { epoch: tenure.epoch });
-        await this.#attempt(name, 'onPrimary', work, Math.max(0, deadline - Date.now()));
+        await this.#attempt(name, 'onPrimary', work, deadline.left);
       }
     });
     return this.#turn;

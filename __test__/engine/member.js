@@ -4,6 +4,7 @@ const { ProcessAgentError } = require('../../dist/errors');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { loadBinding } = require('../../dist/native');
 const { bareEngine } = require('../../scripts/bare-engine');
+const { setClock } = require('../support/wall-clock');
 
 /** The invocation of the method that runs. */
 const current = new AsyncLocalStorage();
@@ -105,6 +106,13 @@ const methods = {
     tell({ type: 'aborted', reason: signal.reason.code });
   },
   carrier: () => current.getStore()?.carrier,
+  /** Whether nobody waits any more, a moment after it was asked. */
+  isGivenUp: async () => {
+    const { signal } = current.getStore();
+    signal.addEventListener('abort', () => {});
+    await new Promise(resolve => setTimeout(resolve, 50));
+    return signal.aborted;
+  },
   keep: state => {
     kept.state = state;
   },
@@ -252,6 +260,8 @@ const commands = {
     void engine.close(false);
     process.exit(code);
   },
+  /** Somebody sets the clock, by so many ms. The engine's threads see the true one. */
+  setClock: ms => setClock(ms),
   /** The same, after what Midway waits for. */
   stopAndExit: async code => {
     await engine.handOver();

@@ -24,8 +24,9 @@ test.each(APPLICATIONS)(
     console.info(`${RELOADS} reloads of ${INSTANCES}, Midway ${project}, ${what}:`, { without, with: withIt });
     expect(withIt.failed).toBeLessThanOrEqual(without.failed);
     expect(withIt.answered).toBeGreaterThan(0);
-    // At most what was under way on each connection when its process ended.
-    expect(withIt.cut).toBeLessThanOrEqual(16 * INSTANCES * RELOADS);
+    // At most what was under way on each connection when its process ended. Others find nobody that listens, while pm2 has
+    // ended one process and the next is not there yet: so it is without the component as well.
+    expect(withIt.cut).toBeLessThanOrEqual(without.cut + 16 * INSTANCES * RELOADS);
   },
   120_000 + RELOADS * 60_000,
 );

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use process_agent::time::Moment;
 use process_agent::ipc::deaths::{Deaths, Known};
 use process_agent::ipc::frame::{whole, Codec, Frame, Kind};
 use process_agent::ipc::message::{Final, MemberInfo, Message, Speaks};
 use process_agent::role::{Epoch, MemberId};
 
 const NOW: u64 = 1_790_000_000_000;
+
+fn now() -> Moment {
+    Moment { wall: NOW, host: NOW }
+}
 
 fuzz_target!(|data: &[u8]| {
     let primary = MemberInfo { id: MemberId(1), ..MemberInfo::of(7) };
@@ -38,9 +43,9 @@ fuzz_target!(|data: &[u8]| {
             }
             message => known.hear(&message),
         }
-        let _ = known.set_silent(Some(NOW));
+        let _ = known.set_silent(Some(now()));
         let _ = known.without_primary();
-        let mut deaths = Deaths::new(known.clone().legacy(NOW), Duration::MAX, NOW);
+        let mut deaths = Deaths::new(known.clone().legacy(now()), Duration::MAX, now());
         let _ = deaths.now(usize::MAX, u64::MAX);
     }
 });

@@ -114,12 +114,12 @@ pub fn group_health(
 }
 
 fn member_health(standing: Standing, report: Option<Report>, now: u64) -> MemberHealth {
-    let Standing { member, state, since } = standing;
+    let Standing { member, state, since, for_ms } = standing;
     let (checks, failing_since) = report.map_or((None, None), |Report { checks, failing_since }| {
         let failed = checks.iter().any(|check| !check.status);
         (Some(checks), failed.then_some(failing_since.unwrap_or(since)))
     });
-    let ms = now.saturating_sub(since);
+    let ms = for_ms.unwrap_or_else(|| now.saturating_sub(since));
     let (state, reason) = match state {
         Condition::Ok if failing_since.is_some() => (State::Failing, checks.as_deref().map(failures)),
         Condition::Starting => (State::Starting, None),
@@ -210,7 +210,7 @@ mod tests {
             let members = members.into_iter().map(|Given { state, report, own }| {
                 let member = member.clone().into_iter().chain(own).collect::<Map<_, _>>();
                 let member = serde_json::from_value(member.into()).unwrap();
-                (Standing { member, state, since }, report)
+                (Standing { member, state, since, for_ms: None }, report)
             });
             let health = group_health(Rules { policy, min_members }, members, now);
             assert_eq!((health.status, &health.reason), (status, &reason), "{what}");

@@ -16,7 +16,7 @@ pub struct Question {
     pub epoch: Epoch,
     /// Comes back in the snapshot.
     pub scrape: ScrapeId,
-    /// Until when somebody waits for it, in ms since 1970.
+    /// Until when somebody waits for it, of the host's clock, in ms.
     pub until: u64,
 }
 

@@ -33,7 +33,7 @@ use crate::ipc::outbox::Outbox;
 use crate::ipc::parcel::{Body, Parcel};
 use crate::role::user::User;
 use crate::role::{Epoch, MemberId};
-use crate::time::now_ms;
+use crate::time::Moment;
 use crate::watch::Limits;
 
 /// How long a member's event loop may be silent and the member still be a successor for a stuck primary.
@@ -115,10 +115,10 @@ impl Broker {
         manners: Manners,
         legacy: Legacy,
     ) -> Self {
-        let now = now_ms();
+        let now = Moment::now();
         primary.id = MemberId(1);
         primary.role = "primary".into();
-        primary.joined_at = now;
+        primary.joined_at = now.wall;
         primary.state = MemberState::Starting;
         let (own, own_line) = mpsc::unbounded_channel();
         let roster = Roster {
@@ -187,7 +187,7 @@ impl Broker {
     pub fn set_state(&self, state: MemberState) {
         let mut roster = self.roster();
         roster.primary.state = state;
-        roster.vitals.note(state, now_ms());
+        roster.vitals.note(state, Moment::now());
         let id = roster.primary.id;
         self.broadcast(&mut roster, None, &Message::State { id, state });
     }
@@ -348,7 +348,7 @@ impl Broker {
         // Who has joined again before the end of its old connection was seen lives.
         let lives = roster.members.values().any(|other| is_same(&other.info, &entry.info));
         if !is_leaving && !lives {
-            roster.deaths.add(entry.info, before, now_ms());
+            roster.deaths.add(entry.info, before, Moment::now());
             // At once: whoever leads next has to know, however soon that is.
             let beat = roster.beat();
             self.broadcast(roster, None, &beat);
@@ -357,13 +357,13 @@ impl Broker {
 
     /// Sends to every member but one.
     fn broadcast(&self, roster: &mut Roster, except: Option<MemberId>, message: &Message) {
-        self.send_to_all(roster, except, &Outgoing::message(message, self.epoch));
+        self.send_to_all(roster, |id, _| Some(id) != except, &Outgoing::message(message, self.epoch));
     }
 
     /// Sends to every member but one, without waiting. What members ask of each other, the broker does not take as long as
     /// too much waits for them; only messages of its own may pile up for one that does not read.
-    fn send_to_all(&self, roster: &mut Roster, except: Option<MemberId>, frame: &Outgoing) {
-        let others = roster.members.iter().filter(|(id, _)| Some(**id) != except);
+    fn send_to_all(&self, roster: &mut Roster, to: impl Fn(MemberId, &Entry) -> bool, frame: &Outgoing) {
+        let others = roster.members.iter().filter(|(id, entry)| to(**id, entry));
         let mut deaf = Vec::new();
         for (id, entry) in others {
             if entry.outbox.frames() < MOST_FRAMES {

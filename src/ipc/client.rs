@@ -28,7 +28,7 @@ use crate::ipc::parcel::{Body, Parcel};
 use crate::ipc::voice::Voice;
 use crate::role::user::User;
 use crate::role::{Epoch, MemberId};
-use crate::time::{millis, now_ms};
+use crate::time::{millis, Clock, Moment};
 use crate::watch::silence::Silence;
 use crate::watch::{ticks, Limits};
 
@@ -224,6 +224,7 @@ impl Following {
             lane: &end,
             signs: &signs,
             is_old: protocol < GRANTS,
+            clock: Clock::of(protocol),
         };
         let limits = manners.limits;
         let talking = Talking { inbox: &inbox, outbox: &outbox, epoch, id, beat, limits, known: &known };
@@ -284,6 +285,8 @@ struct Hearing<'a> {
     signs: &'a Signs,
     /// The primary knows of no flow control.
     is_old: bool,
+    /// By which the primary tells of deadlines.
+    clock: Clock,
 }
 
 impl Hearing<'_> {
@@ -337,7 +340,7 @@ impl Hearing<'_> {
     /// What the primary is not going to answer, is answered here.
     fn note_silence(&self, silent: Option<Duration>) {
         let mut known = self.known.borrow_mut();
-        let unanswered = known.set_silent(silent.map(|silent| now_ms().saturating_sub(millis(silent))));
+        let unanswered = known.set_silent(silent.map(|silent| Moment::now().before(millis(silent))));
         for request in unanswered {
             if let Some(members) = known.without_primary() {
                 self.inbox.tell(Notice::Health { request, members });
@@ -378,6 +381,7 @@ impl Hearing<'_> {
 
     fn pass_on(&self, parcel: Parcel, mut body: Body, weight: Weight) {
         if let Parcel::Collect { scrape, until } = parcel {
+            let until = self.clock.hear(until);
             self.ask.ask(Question { epoch: self.epoch, scrape, until }, self.inbox);
             return;
         }
@@ -387,7 +391,8 @@ impl Hearing<'_> {
             Weight { counted, .. } => held(body.bytes, Credit { outbox: self.outbox.clone(), counted }),
         };
         // When nobody waits for it any more.
-        let expires = if let Parcel::Ask { until, .. } = parcel { Some(until) } else { None };
+        let expires =
+            if let Parcel::Ask { until, .. } = parcel { Some(self.clock.hear(until)) } else { None };
         self.inbox.post(Letter { expires, ..Letter::of(parcel, body) });
     }
 

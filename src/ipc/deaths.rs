@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ipc::health::{Condition, Standing};
 use crate::ipc::message::{MemberInfo, MemberState, Message};
 use crate::role::MemberId;
+use crate::time::Moment;
 
 /// How long the members of a tenure may take to join the next one, before they are taken for dead.
 const REJOIN_MS: u64 = 2_000;
@@ -23,6 +24,9 @@ pub struct Death {
     pub member: MemberInfo,
     /// Since when, in ms since 1970.
     pub since: u64,
+    /// The same, of the host's clock. Protocol 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
     /// How many members there were before.
     pub before: usize,
 }
@@ -44,22 +48,22 @@ pub struct Deaths {
     dead: Vec<Death>,
     expected: Vec<MemberInfo>,
     before: usize,
-    began: u64,
+    began: Moment,
     forget_ms: u64,
 }
 
 impl Deaths {
     /// Begins with what is left of the tenure before. The dead are forgotten after `forget`.
     #[must_use]
-    pub fn new(legacy: Legacy, forget: Duration, now_ms: u64) -> Self {
+    pub fn new(legacy: Legacy, forget: Duration, now: Moment) -> Self {
         let forget_ms = crate::time::millis(forget);
         let Legacy { dead, expected, before } = legacy;
-        Self { dead, expected, before, began: now_ms, forget_ms }
+        Self { dead, expected, before, began: now, forget_ms }
     }
 
     /// One of `before` members is gone.
-    pub fn add(&mut self, member: MemberInfo, before: usize, now_ms: u64) {
-        self.push(Death { member, since: now_ms, before });
+    pub fn add(&mut self, member: MemberInfo, before: usize, now: Moment) {
+        self.push(Death::new(member, now, before));
     }
 
     /// `id` has said that it leaves, which was read after its connection had ended.
@@ -74,14 +78,14 @@ impl Deaths {
     }
 
     /// Who is dead, when `alive` members are there now.
-    pub fn now(&mut self, alive: usize, now_ms: u64) -> &[Death] {
-        if now_ms >= self.began.saturating_add(REJOIN_MS) {
+    pub fn now(&mut self, alive: usize, now: Moment) -> &[Death] {
+        if now.since(self.began) >= REJOIN_MS {
             for member in std::mem::take(&mut self.expected) {
-                self.push(Death { member, since: self.began, before: self.before });
+                self.push(Death::new(member, self.began, self.before));
             }
         }
         let forget_ms = self.forget_ms;
-        self.dead.retain(|death| alive < death.before && now_ms < death.since.saturating_add(forget_ms));
+        self.dead.retain(|death| alive < death.before && death.age(now) < forget_ms);
         &self.dead
     }
 
@@ -104,8 +108,8 @@ pub struct Known {
     me: MemberId,
     members: BTreeMap<MemberId, MemberInfo>,
     dead: Vec<Death>,
-    /// Since when the primary has said nothing, in ms since 1970.
-    silent_since: Option<u64>,
+    /// Since when the primary has said nothing.
+    silent_since: Option<Moment>,
     /// What it was asked, and has not answered.
     asked: Vec<u32>,
     /// It has said that its tenure ends, and whether it dies.
@@ -161,7 +165,7 @@ impl Known {
     }
 
     /// The primary says nothing, or is heard again. Gives back the questions that it is not going to answer soon.
-    pub fn set_silent(&mut self, since: Option<u64>) -> Vec<u32> {
+    pub fn set_silent(&mut self, since: Option<Moment>) -> Vec<u32> {
         self.silent_since = since;
         if since.is_some() {
             std::mem::take(&mut self.asked)
@@ -186,27 +190,33 @@ impl Known {
     #[must_use]
     pub fn without_primary(&self) -> Option<Vec<Standing>> {
         let since = self.silent_since?;
-        let frozen = Standing { member: self.primary.clone(), state: Condition::Frozen, since };
+        let now = Moment::now();
+        let frozen = Standing::new(self.primary.clone(), Condition::Frozen, since, now);
         let others = self.members.values().map(|member| {
             let state = match member.state {
                 MemberState::Starting => Condition::Starting,
                 MemberState::Ready => Condition::Ok,
                 MemberState::Leaving => Condition::Leaving,
             };
-            Standing { member: member.clone(), state, since: member.joined_at }
+            Standing { member: member.clone(), state, since: member.joined_at, for_ms: None }
         });
-        Some(std::iter::once(frozen).chain(others).chain(self.dead.iter().map(Standing::from)).collect())
+        Some(
+            std::iter::once(frozen)
+                .chain(others)
+                .chain(self.dead.iter().map(|death| death.standing(now)))
+                .collect(),
+        )
     }
 
     /// What is left when the tenure has ended.
     #[must_use]
-    pub fn legacy(self, now_ms: u64) -> Legacy {
+    pub fn legacy(self, now: Moment) -> Legacy {
         let is_staying = |member: &MemberInfo| member.state != MemberState::Leaving;
         let is_lost = self.bye.is_none_or(|Died(died)| died) && is_staying(&self.primary);
         let before = usize::from(is_lost) + self.members.values().filter(|member| is_staying(member)).count();
         let mut dead = self.dead;
         if is_lost {
-            dead.push(Death { member: self.primary, since: now_ms, before });
+            dead.push(Death::new(self.primary, now, before));
         }
         let me = self.me;
         let expected =
@@ -215,9 +225,21 @@ impl Known {
     }
 }
 
-impl From<&Death> for Standing {
-    fn from(death: &Death) -> Self {
-        Self { member: death.member.clone(), state: Condition::Dead, since: death.since }
+impl Death {
+    fn new(member: MemberInfo, at: Moment, before: usize) -> Self {
+        Self { member, since: at.wall, at: Some(at.host), before }
+    }
+
+    /// In ms. A member that speaks an earlier version says it by the wall clock.
+    fn age(&self, now: Moment) -> u64 {
+        self.at.map_or_else(|| now.wall.saturating_sub(self.since), |at| now.host.saturating_sub(at))
+    }
+
+    /// As it is told of the group's health.
+    #[must_use]
+    pub fn standing(&self, now: Moment) -> Standing {
+        let for_ms = Some(self.age(now));
+        Standing { member: self.member.clone(), state: Condition::Dead, since: self.since, for_ms }
     }
 }
 
@@ -230,12 +252,16 @@ pub(super) fn is_same(one: &MemberInfo, other: &MemberInfo) -> bool {
 mod tests {
     use super::*;
 
+    fn at(ms: u64) -> Moment {
+        Moment { wall: ms, host: ms }
+    }
+
     fn member(id: u32) -> MemberInfo {
         MemberInfo { id: MemberId(id), ..MemberInfo::of(id + 100) }
     }
 
     fn deaths(legacy: Legacy) -> Deaths {
-        Deaths::new(legacy, Duration::from_secs(60), 0)
+        Deaths::new(legacy, Duration::from_secs(60), at(0))
     }
 
     fn pids(dead: &[Death]) -> Vec<u32> {
@@ -245,33 +271,45 @@ mod tests {
     #[test]
     fn the_dead_are_remembered_until_there_are_as_many_members_as_before() {
         let mut deaths = deaths(Legacy::default());
-        deaths.add(member(2), 4, 10);
-        deaths.add(member(3), 3, 20);
-        assert_eq!(pids(deaths.now(2, 20)), [102, 103]);
+        deaths.add(member(2), 4, at(10));
+        deaths.add(member(3), 3, at(20));
+        assert_eq!(pids(deaths.now(2, at(20))), [102, 103]);
         deaths.welcome(&member(5));
-        assert_eq!(pids(deaths.now(3, 30)), [102]);
+        assert_eq!(pids(deaths.now(3, at(30))), [102]);
         deaths.welcome(&member(6));
-        assert_eq!(pids(deaths.now(4, 40)), [0; 0]);
-        assert_eq!(pids(deaths.now(1, 50)), [0; 0]);
+        assert_eq!(pids(deaths.now(4, at(40))), [0; 0]);
+        assert_eq!(pids(deaths.now(1, at(50))), [0; 0]);
+    }
+
+    #[test]
+    fn that_the_wall_clock_is_set_makes_nobody_dead_or_forgotten() {
+        let legacy = Legacy { expected: vec![member(9)], before: 5, ..Legacy::default() };
+        let mut deaths = deaths(legacy);
+        deaths.add(member(2), 4, at(10));
+        let a_day = 86_400_000;
+        assert_eq!(pids(deaths.now(3, Moment { wall: a_day, host: 20 })), [102]);
+        assert_eq!(pids(deaths.now(3, Moment { wall: 0, host: 2_000 })), [102, 109]);
+        // Those who did not join again have been dead since the tenure began.
+        assert_eq!(pids(deaths.now(3, Moment { wall: 0, host: 60_005 })), [102]);
     }
 
     #[test]
     fn the_dead_are_forgotten_after_a_while() {
         let mut deaths = deaths(Legacy::default());
-        deaths.add(member(2), 4, 10);
-        assert_eq!(pids(deaths.now(3, 60_009)), [102]);
-        assert_eq!(pids(deaths.now(3, 60_010)), [0; 0]);
+        deaths.add(member(2), 4, at(10));
+        assert_eq!(pids(deaths.now(3, at(60_009))), [102]);
+        assert_eq!(pids(deaths.now(3, at(60_010))), [0; 0]);
     }
 
     #[test]
     fn who_joins_again_or_has_said_that_it_leaves_is_not_dead() {
         let mut deaths = deaths(Legacy::default());
-        deaths.add(member(2), 4, 10);
-        deaths.add(member(3), 4, 10);
+        deaths.add(member(2), 4, at(10));
+        deaths.add(member(3), 4, at(10));
         // The same process, with a new id.
         deaths.welcome(&MemberInfo { id: MemberId(9), ..member(2) });
         deaths.forgive(MemberId(3));
-        assert_eq!(pids(deaths.now(2, 20)), [0; 0]);
+        assert_eq!(pids(deaths.now(2, at(20))), [0; 0]);
     }
 
     #[test]
@@ -281,23 +319,23 @@ mod tests {
         known.hear(&Message::Joined { member: member(5) });
         known.hear(&Message::Joined { member: member(6) });
         known.hear(&Message::State { id: MemberId(6), state: MemberState::Leaving });
-        let dead = vec![Death { member: member(8), since: 0, before: 9 }];
+        let dead = vec![Death::new(member(8), at(0), 9)];
         known.hear(&Message::Beat { lag_ms: 0, is_stuck: false, dead });
-        let legacy = known.legacy(500);
+        let legacy = known.legacy(at(500));
         assert_eq!(legacy.before, 5);
         let mut deaths = deaths(legacy);
         deaths.welcome(&member(3));
         deaths.welcome(&member(4));
-        assert_eq!(pids(deaths.now(3, 1_999)), [108, 101]);
-        assert_eq!(pids(deaths.now(3, 2_000)), [108, 101, 105]);
-        assert_eq!(pids(deaths.now(5, 2_000)), [108]);
+        assert_eq!(pids(deaths.now(3, at(1_999))), [108, 101]);
+        assert_eq!(pids(deaths.now(3, at(2_000))), [108, 101, 105]);
+        assert_eq!(pids(deaths.now(5, at(2_000))), [108]);
     }
 
     #[test]
     fn a_primary_that_said_that_it_goes_is_not_dead() {
         let mut known = Known::new(member(1), MemberId(2), vec![member(1), member(2)], Vec::new());
         known.hear(&Message::Bye { taken: 0, died: false });
-        assert_eq!(known.legacy(5), Legacy { dead: vec![], expected: vec![], before: 1 });
+        assert_eq!(known.legacy(at(5)), Legacy { dead: vec![], expected: vec![], before: 1 });
     }
 
     #[test]
@@ -308,8 +346,8 @@ mod tests {
         known.ask(1);
         known.ask(2);
         known.hear(&Message::Health { request: 1, members: Vec::new() });
-        assert_eq!(known.set_silent(Some(77)), [2]);
-        assert_eq!(known.set_silent(Some(77)), [0; 0]);
+        assert_eq!(known.set_silent(Some(at(77))), [2]);
+        assert_eq!(known.set_silent(Some(at(77))), [0; 0]);
         let standings = known.without_primary().unwrap_or_default();
         let said: Vec<_> = standings.iter().map(|each| (each.member.id.0, each.state)).collect();
         assert_eq!(said, [(1, Condition::Frozen), (2, Condition::Ok), (3, Condition::Ok)]);

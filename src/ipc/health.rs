@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ipc::message::{MemberInfo, MemberState};
+use crate::time::Moment;
 
 /// How a member does. Its own checks are JavaScript's, and not in here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,17 @@ pub struct Standing {
     pub state: Condition,
     /// Since when, in ms since 1970.
     pub since: u64,
+    /// For how long, in ms: the wall clock may have been set since. Protocol 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
+}
+
+impl Standing {
+    /// As it is at `now`.
+    #[must_use]
+    pub fn new(member: MemberInfo, state: Condition, since: Moment, now: Moment) -> Self {
+        Self { member, state, since: since.wall, for_ms: Some(now.since(since)) }
+    }
 }
 
 /// What is seen of one member.
@@ -39,21 +51,21 @@ pub struct Vitals {
     is_stuck: bool,
     is_frozen: bool,
     condition: Condition,
-    since: u64,
+    since: Moment,
 }
 
 impl Vitals {
     /// Of a member that has just come.
     #[must_use]
-    pub fn new(state: MemberState, now_ms: u64) -> Self {
+    pub fn new(state: MemberState, now: Moment) -> Self {
         let mut vitals =
-            Self { is_stuck: false, is_frozen: false, condition: Condition::Starting, since: now_ms };
-        vitals.note(state, now_ms);
+            Self { is_stuck: false, is_frozen: false, condition: Condition::Starting, since: now };
+        vitals.note(state, now);
         vitals
     }
 
     /// Its state has changed.
-    pub fn note(&mut self, state: MemberState, since: u64) {
+    pub fn note(&mut self, state: MemberState, since: Moment) {
         let condition = match state {
             MemberState::Starting => Condition::Starting,
             MemberState::Leaving => Condition::Leaving,
@@ -68,13 +80,13 @@ impl Vitals {
     }
 
     /// Its event loop is stuck, or turns again, since then.
-    pub fn set_stuck(&mut self, is_stuck: bool, state: MemberState, since: u64) {
+    pub fn set_stuck(&mut self, is_stuck: bool, state: MemberState, since: Moment) {
         self.is_stuck = is_stuck;
         self.note(state, since);
     }
 
     /// Its process is frozen, or runs again, since then.
-    pub fn set_frozen(&mut self, is_frozen: bool, state: MemberState, since: u64) {
+    pub fn set_frozen(&mut self, is_frozen: bool, state: MemberState, since: Moment) {
         self.is_frozen = is_frozen;
         self.note(state, since);
     }
@@ -99,8 +111,8 @@ impl Vitals {
 
     /// How `member`, whose vitals these are, does.
     #[must_use]
-    pub fn standing(&self, member: MemberInfo) -> Standing {
-        Standing { member, state: self.condition, since: self.since }
+    pub fn standing(&self, member: MemberInfo, now: Moment) -> Standing {
+        Standing::new(member, self.condition, self.since, now)
     }
 }
 
@@ -108,26 +120,30 @@ impl Vitals {
 mod tests {
     use super::*;
 
+    fn at(ms: u64) -> Moment {
+        Moment { wall: ms, host: ms }
+    }
+
     #[test]
     fn who_is_starting_or_leaving_is_neither_stuck_nor_frozen() {
-        let mut vitals = Vitals::new(MemberState::Starting, 1);
-        vitals.set_stuck(true, MemberState::Starting, 5);
-        assert_eq!((vitals.condition, vitals.since), (Condition::Starting, 1));
-        vitals.note(MemberState::Ready, 7);
-        assert_eq!((vitals.condition, vitals.since), (Condition::Stuck, 7));
-        vitals.set_frozen(true, MemberState::Ready, 8);
-        assert_eq!((vitals.condition, vitals.since), (Condition::Frozen, 8));
-        vitals.note(MemberState::Leaving, 9);
+        let mut vitals = Vitals::new(MemberState::Starting, at(1));
+        vitals.set_stuck(true, MemberState::Starting, at(5));
+        assert_eq!((vitals.condition, vitals.since), (Condition::Starting, at(1)));
+        vitals.note(MemberState::Ready, at(7));
+        assert_eq!((vitals.condition, vitals.since), (Condition::Stuck, at(7)));
+        vitals.set_frozen(true, MemberState::Ready, at(8));
+        assert_eq!((vitals.condition, vitals.since), (Condition::Frozen, at(8)));
+        vitals.note(MemberState::Leaving, at(9));
         assert_eq!(vitals.condition, Condition::Leaving);
     }
 
     #[test]
     fn what_does_not_change_keeps_its_time() {
-        let mut vitals = Vitals::new(MemberState::Ready, 1);
-        vitals.set_stuck(true, MemberState::Ready, 5);
-        vitals.set_stuck(true, MemberState::Ready, 6);
-        assert_eq!((vitals.condition, vitals.since), (Condition::Stuck, 5));
-        vitals.set_stuck(false, MemberState::Ready, 9);
-        assert_eq!((vitals.condition, vitals.since), (Condition::Ok, 9));
+        let mut vitals = Vitals::new(MemberState::Ready, at(1));
+        vitals.set_stuck(true, MemberState::Ready, at(5));
+        vitals.set_stuck(true, MemberState::Ready, at(6));
+        assert_eq!((vitals.condition, vitals.since), (Condition::Stuck, at(5)));
+        vitals.set_stuck(false, MemberState::Ready, at(9));
+        assert_eq!((vitals.condition, vitals.since), (Condition::Ok, at(9)));
     }
 }

@@ -53,8 +53,8 @@ pub enum Parcel {
         gather: GatherId,
         /// What to run.
         name: String,
-        /// Until when somebody waits for the answer, in ms since 1970: the members of a group have one clock, and one
-        /// that was frozen in between must not believe that it was just asked.
+        /// Until when somebody waits for the answer, in ms of the host's clock ([`crate::time::Clock`]): the members of a
+        /// group share it, and one that was frozen in between must not believe that it was just asked.
         until: u64,
         /// Who asks.
         from: MemberInfo,
@@ -126,7 +126,7 @@ pub enum Parcel {
     Collect {
         /// Comes back in the snapshot.
         scrape: ScrapeId,
-        /// Until when somebody waits for it, in ms since 1970.
+        /// Until when somebody waits for it, in ms of the host's clock ([`crate::time::Clock`]).
         until: u64,
     },
     /// From a member: what are the group's metrics? No body.
@@ -211,6 +211,15 @@ impl Body {
 }
 
 impl Parcel {
+    /// With its deadline, which is of the host's clock, by the clock of a peer.
+    #[must_use]
+    pub fn dated(mut self, clock: crate::time::Clock) -> Self {
+        if let Self::Ask { until, .. } | Self::Collect { until, .. } = &mut self {
+            *until = clock.tell(*until);
+        }
+        self
+    }
+
     /// Whether a member waits for the broker's word on it: such parcels are counted at both ends.
     #[must_use]
     pub fn is_request(&self) -> bool {

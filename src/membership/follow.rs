@@ -12,7 +12,7 @@ use crate::error::AgentError;
 use crate::inbox::Notice;
 use crate::ipc::client::{Account, Following, Say};
 use crate::ipc::message::MemberState;
-use crate::time::now_ms;
+use crate::time::Moment;
 use crate::watch::ticks;
 
 /// How long a member that leaves waits for its goodbye to be written.
@@ -23,7 +23,7 @@ impl Membership {
         let mut account = Account::new(&following);
         let flow = self.follow_on(following, &mut account, commands).await;
         let Account { written, taken, known } = account;
-        self.legacy = known.legacy(now_ms());
+        self.legacy = known.legacy(Moment::now());
         self.inbox().tell(Notice::Leaderless { written, taken });
         flow
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::role::{file, Epoch};
-use crate::time::now_ms;
+use crate::time::{now_ms, shared_ms};
 
 /// The file's name in the group's folder.
 pub(super) const NAME: &str = "handover";
@@ -29,6 +29,9 @@ const MAX_HEAD: usize = 1024;
 struct Head {
     epoch: Epoch,
     written_at: u64,
+    /// The same, of the host's clock, where all processes share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<u64>,
     length: u64,
 }
 
@@ -48,7 +51,7 @@ pub fn leave(folder: &Path, epoch: Epoch, state: &[u8]) -> io::Result<()> {
 }
 
 fn write(path: &Path, epoch: Epoch, state: &[u8]) -> io::Result<()> {
-    let head = Head { epoch, written_at: now_ms(), length: state.len() as u64 };
+    let head = Head { epoch, written_at: now_ms(), at: shared_ms(), length: state.len() as u64 };
     let mut file = file::create_new(path)?;
     file.write_all(&serde_json::to_vec(&head)?)?;
     file.write_all(b"\n")?;
@@ -100,7 +103,12 @@ fn read(path: &Path, epoch: Epoch, limit: usize) -> io::Result<Option<Vec<u8>>> 
         return Err(unfit("it is not whole, or over the limit"));
     }
     let is_next = head.epoch.0.checked_add(1) == Some(epoch.0);
-    let is_fresh = now_ms().saturating_sub(head.written_at) <= FIT_MS;
+    let age = match (head.at, shared_ms()) {
+        // One that lies ahead is of an earlier start of the host.
+        (Some(at), Some(now)) => now.checked_sub(at).unwrap_or(u64::MAX),
+        _ => now_ms().saturating_sub(head.written_at),
+    };
+    let is_fresh = age <= FIT_MS;
     Ok((is_next && is_fresh).then_some(state))
 }
 
@@ -124,6 +132,27 @@ mod tests {
         leave(folder.path(), Epoch(7), b"old").unwrap();
         assert_eq!(take(folder.path(), Epoch(9), 100), None);
         assert_eq!(take(folder.path(), Epoch(8), 100), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn its_age_is_none_of_the_wall_clock_and_nothing_of_an_earlier_start_of_the_host_is_taken() {
+        let now = shared_ms().unwrap();
+        let file = |written_at: u64, at: u64| {
+            format!("{{\"epoch\":7,\"written_at\":{written_at},\"at\":{at},\"length\":3}}\nabc")
+        };
+        let a_day = 86_400_000;
+        let cases = [
+            (file(now_ms() - a_day, now), true),
+            (file(now_ms() + a_day, now), true),
+            (file(now_ms(), now.saturating_sub(FIT_MS + 1000)), now < FIT_MS),
+            (file(now_ms(), now + a_day), false),
+        ];
+        for (text, fits) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(NAME), text).unwrap();
+            assert_eq!(take(folder.path(), Epoch(8), 3).is_some(), fits);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
 /** Questions that other members ask of all: run here, and answered through the broker. */
+import { Deadline } from '../clock';
 import { decode, type Encoded } from '../codec';
 import { ProcessAgentError } from '../errors';
 import { readable } from '../prefix';
@@ -45,11 +46,18 @@ export class Answers {
     }
   }
 
-  async answer(ask: Ask, body: Encoded, epoch: number, send: SendParcel): Promise<void> {
+  /** Whoever asks waits for `left` ms from now. */
+  async answer(
+    ask: Ask,
+    body: Encoded,
+    epoch: number,
+    send: SendParcel,
+    left = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     const { gather, name } = ask;
     let outcome: EncodedOutcome;
     try {
-      const value = await this.#run(ask, body, epoch);
+      const value = await this.#run(ask, body, epoch, new Deadline(left));
       if (isAsyncIterable(value)) {
         throw streamRefused(name);
       }
@@ -60,18 +68,18 @@ export class Answers {
     send({ type: 'answer', gather, status: outcome.status }, outcome.value);
   }
 
-  async #run(ask: Ask, body: Encoded, epoch: number): Promise<unknown> {
+  async #run(ask: Ask, body: Encoded, epoch: number, deadline: Deadline): Promise<unknown> {
     const args = this.#decode(ask.name, body);
     const early = this.#early;
     // Asked before it is run: what a method or handler throws says nothing of whether it is there.
     if (early && this.host.knows?.(ask.name) === false) {
       await new Promise<void>(resolve => early.push(resolve));
-      if (Date.now() >= ask.until) {
+      if (deadline.hasPassed) {
         const message = `${readable(ask.name)}: time was up before pid ${process.pid} had finished its own start-up; it was not run.`;
         throw new ProcessAgentError('ERR_AGENT_TIMEOUT', message, { outcome: 'not-sent' });
       }
     }
-    return this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, ask.until));
+    return this.host.invoke(ask.name, args, new Asked(ask.from, epoch, ask.carrier, deadline));
   }
 
   #decode(name: string, body: Encoded): unknown[] {

@@ -1,4 +1,5 @@
 /** One call of this process, from when it is made until its number is free again. */
+import type { Deadline } from '../clock';
 import { decode } from '../codec';
 import type { CallOutcome } from '../errors';
 import { Packed, type Sendable } from './chunks';
@@ -29,7 +30,7 @@ export class Call {
   abandoned = false;
   deadline: NodeJS.Timeout | undefined = undefined;
   waiting: NodeJS.Timeout | undefined = undefined;
-  waitsUntil: number | undefined = undefined;
+  waitsUntil: Deadline | undefined = undefined;
   /** Stops listening to the caller's AbortSignal. */
   unlisten: (() => void) | undefined = undefined;
   stream: StreamReader | undefined = undefined;

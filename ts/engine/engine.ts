@@ -81,6 +81,8 @@ export interface Standing {
   state: Exclude<MemberHealth['state'], 'failing'>;
   /** ms since 1970. */
   since: number;
+  /** For how long, in ms, when it was told: since then the wall clock may have been set. */
+  forMs?: number;
 }
 
 /** The options of a call, and what else goes with it. */

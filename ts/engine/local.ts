@@ -157,7 +157,7 @@ export class LocalEngine implements Engine {
         protocols,
       },
       this.#takeSoon,
-      (epoch, scrape, until) => this.#metrics.answer(epoch, scrape, until),
+      (epoch, scrape, left) => this.#metrics.answer(epoch, scrape, left),
       this.#onFrame,
       telling,
       inbox,
@@ -424,15 +424,16 @@ export class LocalEngine implements Engine {
     }
   };
 
-  readonly #onNotice = (json: string, body: Encoded | null): void => {
+  /** `left`: for how many ms from now somebody waits for what it asks. */
+  readonly #onNotice = (json: string, body: Encoded | null, left: number | null): void => {
     try {
-      this.#heed(JSON.parse(json) as Notice, body ?? undefined);
+      this.#heed(JSON.parse(json) as Notice, body ?? undefined, left ?? 0);
     } catch (error) {
       this.host.logger.error('[process-agent] a listener of the agent has failed', error);
     }
   };
 
-  #heed(notice: Notice, body: Encoded | undefined): void {
+  #heed(notice: Notice, body: Encoded | undefined, left: number): void {
     if (this.#closed && !HEEDED_WHEN_CLOSED.has(notice.type)) {
       if (notice.type === 'following') {
         // The last that it has to say.
@@ -504,7 +505,7 @@ export class LocalEngine implements Engine {
         this.#questions.answerHealth(notice.request, notice.members);
         break;
       case 'parcel':
-        this.#receive(notice.parcel, body ?? 'null');
+        this.#receive(notice.parcel, body ?? 'null', left);
         break;
       case 'log':
         this.#log(notice.level, `[process-agent] ${notice.message}`);
@@ -529,10 +530,10 @@ export class LocalEngine implements Engine {
     logger.forward ? logger.forward(level, line) : logger[level](line);
   }
 
-  #receive(parcel: IncomingParcel, body: Encoded): void {
+  #receive(parcel: IncomingParcel, body: Encoded, left: number): void {
     switch (parcel.type) {
       case 'ask':
-        this.#answers.answer(parcel, body, this.epoch, this.#senderFor(this.epoch));
+        this.#answers.answer(parcel, body, this.epoch, this.#senderFor(this.epoch), left);
         break;
       case 'topic':
         this.host.deliver(parcel.topic, () => decode(body), parcel.from);

@@ -92,10 +92,10 @@ export class EngineMetrics {
   }
 
   /** The broker of that tenure asks, in a wake-up of its own: the numbers of now are said before it ends. */
-  answer(epoch: number, scrape: number, until: number): void {
+  answer(epoch: number, scrape: number, left: number): void {
     if (epoch !== this.#epoch) {
       this.#asked = { epoch, scrape };
-    } else if (!this.#closed && Date.now() < until) {
+    } else if (!this.#closed && left > 0) {
       this.#say(scrape);
       this.host.scraped?.();
     }

@@ -44,13 +44,13 @@ export type Notice =
 
 /** What comes from the broker. */
 export type IncomingParcel =
-  | { type: 'ask'; gather: number; name: string; until: number; from: Member; carrier?: Carrier; json?: boolean }
+  | { type: 'ask'; gather: number; name: string; from: Member; carrier?: Carrier; json?: boolean }
   | { type: 'outcome'; request: number; member: Member; status: number }
   /** Its body has those who have not answered. */
   | { type: 'gathered'; request: number; asker: Member }
   | { type: 'topic'; topic: string; from: Member }
   | { type: 'published'; request: number }
-  | { type: 'collect'; scrape: number; until: number }
+  | { type: 'collect'; scrape: number }
   | { type: 'want-schema'; scrape?: number }
   /** With the exposition as its body, unless it has failed. */
   | { type: 'scraped'; request: number; problems: string[]; failure?: string };

@@ -1,7 +1,9 @@
 /** What is known of a call, or a question to all, while it is run for another member. */
 import { letAllListen, sharedController } from '../abort';
+import type { Deadline } from '../clock';
 import type { ProcessAgentError } from '../errors';
 import type { Member } from '../interface';
+import { MAX_TIMER_MS } from '../options';
 import { nobodyWaits } from '../own-call';
 import type { Carrier, Invocation } from './engine';
 
@@ -32,7 +34,7 @@ export class Running implements Invocation {
   }
 }
 
-/** A question that is answered under a deadline, in ms since 1970. */
+/** A question that is answered under a deadline. */
 export class Asked implements Invocation {
   #signal: AbortSignal | undefined;
 
@@ -40,12 +42,12 @@ export class Asked implements Invocation {
     readonly member: Member,
     readonly epoch: number,
     readonly carrier: Carrier | undefined,
-    private readonly until: number,
+    private readonly deadline: Deadline,
   ) {}
 
   get signal(): AbortSignal {
     if (!this.#signal) {
-      this.#signal = AbortSignal.timeout(Math.min(Math.max(0, this.until - Date.now()), 2 ** 31 - 1));
+      this.#signal = AbortSignal.timeout(Math.min(this.deadline.left, MAX_TIMER_MS));
       letAllListen(this.#signal);
     }
     return this.#signal;

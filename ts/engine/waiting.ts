@@ -1,4 +1,5 @@
 /** Calls that are not sent yet, in the order in which they were made. Without a primary each waits for a bounded time. */
+import { Deadline } from '../clock';
 import type { Call } from './call';
 
 export class WaitingCalls {
@@ -53,9 +54,8 @@ export class WaitingCalls {
   }
 
   startTimer(call: Call): void {
-    const now = Date.now();
-    call.waitsUntil ??= now + this.readyTimeout;
-    call.waiting ??= setTimeout(this.expired, Math.max(0, call.waitsUntil - now), call);
+    call.waitsUntil ??= new Deadline(this.readyTimeout);
+    call.waiting ??= setTimeout(this.expired, call.waitsUntil.left, call);
   }
 }
 

@@ -29,7 +29,7 @@ export function memberHealth(standing: Standing, report: CheckReport | undefined
   if (report) {
     health.checks = report.checks;
   }
-  const ms = Math.max(0, now - since);
+  const ms = standing.forMs ?? Math.max(0, now - since);
   switch (health.state) {
     case 'failing':
       health.reason = failed.map(({ namespace, reason }) => `check ${namespace} fails: ${reason}`).join('; ');

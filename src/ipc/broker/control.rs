@@ -21,7 +21,7 @@ use crate::ipc::lane;
 use crate::ipc::message::{MemberInfo, MemberState, Message, Speaks};
 use crate::ipc::outbox::Outbox;
 use crate::role::MemberId;
-use crate::time::{millis, now_ms};
+use crate::time::{millis, Moment};
 use crate::watch::ticks;
 
 /// Bounds of how often a member may want to hear of us.
@@ -151,7 +151,8 @@ impl Broker {
         let id = MemberId(roster.last_id);
         info.id = id;
         info.role = "worker".into();
-        info.joined_at = now_ms();
+        let now = Moment::now();
+        info.joined_at = now.wall;
         roster.deaths.welcome(&info);
         let token = token();
         let welcome = Message::Welcome {
@@ -168,7 +169,7 @@ impl Broker {
         self.context.inbox.tell(Notice::MemberJoined { member: info.clone() });
         self.broadcast(&mut roster, Some(id), &Message::Joined { member: info.clone() });
         let entry = Entry {
-            vitals: Vitals::new(info.state, info.joined_at),
+            vitals: Vitals::new(info.state, now),
             looks: vitals::Looks::new(self.limits.beat(), Instant::now()),
             info,
             token,
@@ -192,7 +193,7 @@ impl Broker {
             Message::State { state, .. } => {
                 if let Some(entry) = roster.members.get_mut(&id) {
                     entry.info.state = *state;
-                    entry.vitals.note(*state, now_ms());
+                    entry.vitals.note(*state, Moment::now());
                 } else if *state == MemberState::Leaving {
                     roster.deaths.forgive(id);
                 }

@@ -27,7 +27,7 @@ use crate::metrics::render::{Options, Quantiles};
 use crate::metrics::write::Format;
 use crate::role::metrics_file::MetricsFile;
 use crate::role::MemberId;
-use crate::time::{millis, now_ms};
+use crate::time::{host_ms, millis, Clock};
 
 /// More scrapes at once are answered with what is known.
 const MAX_SCRAPES: usize = 256;
@@ -173,7 +173,7 @@ impl Broker {
         let mut metrics = self.metrics();
         metrics.last_scrape += 1;
         let id = ScrapeId(metrics.last_scrape);
-        let until = now_ms().saturating_add(millis(scrape.timeout));
+        let until = host_ms().saturating_add(millis(scrape.timeout));
         let asker = scrape.asker;
         let own = roster.primary.id;
         let spared = scrape.tells.then_some(asker);
@@ -187,8 +187,15 @@ impl Broker {
         drop(metrics);
         if asks {
             let collect = Parcel::Collect { scrape: id, until };
-            let frame = Outgoing::parcel(&collect, self.epoch, &Body::none(), None)?;
-            self.send_to_all(roster, spared, &frame);
+            for clock in [Clock::Host, Clock::Wall] {
+                let collect = collect.clone().dated(clock);
+                let frame = Outgoing::parcel(&collect, self.epoch, &Body::none(), None)?;
+                self.send_to_all(
+                    roster,
+                    |id, entry| Some(id) != spared && Clock::of(entry.protocol) == clock,
+                    &frame,
+                );
+            }
             if spared != Some(own) {
                 ask.ask(Question { epoch: self.epoch, scrape: id, until }, &self.context.inbox);
             }

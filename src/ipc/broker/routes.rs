@@ -18,7 +18,7 @@ use crate::ipc::health::Condition;
 use crate::ipc::message::MemberInfo;
 use crate::ipc::parcel::{Body, Carrier, GatherId, Parcel, Reason, Request};
 use crate::role::MemberId;
-use crate::time::{millis, now_ms};
+use crate::time::{host_ms, millis, Clock};
 
 /// How many bytes may wait for a member before those wait that have more for it.
 pub(super) const MUCH: usize = 16 * 1024 * 1024;
@@ -146,10 +146,11 @@ impl Broker {
         let ids: Vec<_> = others.iter().map(|member| member.id).collect();
         let now = Instant::now();
         let gather = roster.gathers.open(asker, request, others, now, timeout);
-        let until = now_ms().saturating_add(millis(timeout));
+        let until = host_ms().saturating_add(millis(timeout));
         let json = asker == MemberId::BROKER;
         let ask = Parcel::Ask { gather, name, until, from, carrier, json };
         let frame = Outgoing::parcel(&ask, self.epoch, body, permit)?;
+        let mut of_wall_clock = None;
         for id in ids {
             if id == roster.primary.id {
                 let letter = Letter { expires: Some(until), ..Letter::of(ask.clone(), body.clone()) };
@@ -160,7 +161,18 @@ impl Broker {
             let Some(entry) = roster.members.get(&id) else { continue };
             if body.bytes.len() > entry.max_payload {
                 roster.gathers.miss(gather, id, Reason::TooLarge);
+            } else if Clock::of(entry.protocol) == Clock::Host {
+                entry.outbox.send(frame.clone());
             } else {
+                let frame = match &of_wall_clock {
+                    Some(frame) => frame,
+                    None => of_wall_clock.insert(Outgoing::parcel(
+                        &ask.clone().dated(Clock::Wall),
+                        self.epoch,
+                        body,
+                        permit,
+                    )?),
+                };
                 entry.outbox.send(frame.clone());
             }
         }

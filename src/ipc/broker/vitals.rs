@@ -10,7 +10,7 @@ use crate::ipc::deaths::{Death, Legacy};
 use crate::ipc::health::Standing;
 use crate::ipc::message::{MemberInfo, MemberState, Message};
 use crate::role::MemberId;
-use crate::time::{millis, now_ms};
+use crate::time::{millis, Moment};
 use crate::watch::silence::Silence;
 use crate::watch::ticks;
 
@@ -58,7 +58,7 @@ impl Entry {
         self.heard_at = now;
         self.looks.silence.heard(now);
         if self.vitals.is_frozen() {
-            self.vitals.set_frozen(false, self.info.state, now_ms());
+            self.vitals.set_frozen(false, self.info.state, Moment::now());
         }
     }
 
@@ -96,9 +96,10 @@ impl Broker {
     #[must_use]
     pub fn standings(&self) -> Vec<Standing> {
         let mut roster = self.roster();
-        let dead: Vec<_> = roster.dead().iter().map(Standing::from).collect();
-        let primary = roster.vitals.standing(roster.primary.clone());
-        let others = roster.members.values().map(|entry| entry.vitals.standing(entry.info.clone()));
+        let now = Moment::now();
+        let dead: Vec<_> = roster.dead().iter().map(|death| death.standing(now)).collect();
+        let primary = roster.vitals.standing(roster.primary.clone(), now);
+        let others = roster.members.values().map(|entry| entry.vitals.standing(entry.info.clone(), now));
         std::iter::once(primary).chain(others).chain(dead).collect()
     }
 
@@ -114,7 +115,7 @@ impl Broker {
         let state = roster.primary.state;
         roster.primary.lag_ms = millis(silence);
         if roster.vitals.is_stuck() != is_stuck {
-            roster.vitals.set_stuck(is_stuck, state, now_ms().saturating_sub(millis(silence)));
+            roster.vitals.set_stuck(is_stuck, state, Moment::now().before(millis(silence)));
         }
     }
 
@@ -129,7 +130,7 @@ impl Broker {
         if let Some(entry) = self.roster().members.get_mut(&id) {
             entry.info.lag_ms = lag_ms;
             if entry.vitals.is_stuck() != is_stuck {
-                entry.vitals.set_stuck(is_stuck, entry.info.state, now_ms().saturating_sub(lag_ms));
+                entry.vitals.set_stuck(is_stuck, entry.info.state, Moment::now().before(lag_ms));
             }
         }
     }
@@ -163,7 +164,7 @@ impl Broker {
             }
             let silence = entry.looks.silence.look(now);
             if silence >= limit && !entry.vitals.is_frozen() {
-                let since = now_ms().saturating_sub(millis(silence));
+                let since = Moment::now().before(millis(silence));
                 entry.vitals.set_frozen(true, entry.info.state, since);
                 // A member that is still starting may have no time for us yet.
                 if entry.info.state != MemberState::Starting {
@@ -214,7 +215,7 @@ impl Roster {
 
     pub(super) fn dead(&mut self) -> &[Death] {
         let alive = self.alive();
-        self.deaths.now(alive, now_ms())
+        self.deaths.now(alive, Moment::now())
     }
 
     pub(super) fn beat(&mut self) -> Message {

@@ -20,7 +20,7 @@ use crate::metrics::write::Format;
 use crate::metrics::Incarnation;
 use crate::role::metrics_file::MetricsFile;
 use crate::role::MemberId;
-use crate::time::{millis, now_ms};
+use crate::time::{host_ms, millis, now_ms};
 
 /// How often the folder's file follows what members push; it follows answers at once.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +42,8 @@ pub(in crate::ipc::broker) struct GroupMetrics {
     pub(super) file: Option<MetricsFile>,
     /// What each member has told last; `None` when it could not be taken.
     pub(super) schemas: BTreeMap<MemberId, Option<SchemaId>>,
+    /// When each member has said its numbers last, in this tenure.
+    pub(super) heard_at: BTreeMap<Incarnation, Instant>,
     pub(super) scrapes: BTreeMap<ScrapeId, Scrape>,
     pub(super) last_scrape: u64,
     /// How JavaScript of this process is asked.
@@ -76,7 +78,7 @@ pub(super) struct Scrape {
 impl GroupMetrics {
     /// Whether a member of that state lives, and it is adopted.
     pub(super) fn adopt(&mut self, own: Incarnation, state: &[u8]) -> Result<bool, MetricsError> {
-        let now = now_ms();
+        let now = host_ms();
         let lives = Aggregate::from_bytes(state, now)?.members().any(|known| {
             let who = known.incarnation;
             who == own || (who.pid != own.pid && is_alive(who.pid))
@@ -144,6 +146,7 @@ impl GroupMetrics {
         };
         let put = Snapshot::decode(bytes)
             .and_then(|snapshot| self.aggregate.put_snapshot(who, Snapshot { schema, ..snapshot }));
+        self.heard_at.insert(who, Instant::now());
         if let Err(error) = put {
             self.aggregate.blame(who, &error);
         }
@@ -164,7 +167,7 @@ impl GroupMetrics {
     pub(super) fn settle(&mut self, now: Instant) {
         if let Some((_, grace)) = self.settle.filter(|(at, _)| *at <= now) {
             self.settle = None;
-            let gone = self.aggregate.settle(now_ms().saturating_add(millis(grace)), millis(grace));
+            let gone = self.aggregate.settle(host_ms().saturating_add(millis(grace)), millis(grace));
             debug!("{} members have not joined again", gone.len());
             self.write_at = Some(now);
         }
@@ -178,10 +181,19 @@ impl GroupMetrics {
     }
 
     pub(super) fn answer(&mut self, epoch: u64, roster: &Roster, scrape: &Scrape) -> (Vec<u8>, Vec<String>) {
-        let now = now_ms();
         let known: Vec<_> = self.aggregate.members().collect();
+        self.heard_at.retain(|who, _| known.iter().any(|known| known.incarnation == *who));
+        let now = now_ms();
+        // What was heard in an earlier tenure has only the wall clock's time.
+        let age = |who: Incarnation, at: u64| {
+            let heard = self.heard_at.get(&who);
+            heard.map_or_else(|| Duration::from_millis(now.saturating_sub(at)), Instant::elapsed)
+        };
+        let ages: BTreeMap<_, _> = known
+            .iter()
+            .filter_map(|known| Some((known.incarnation, age(known.incarnation, known.snapshot_ms?))))
+            .collect();
         let infos: BTreeMap<_, _> = roster.infos().map(|info| (incarnation(info), info)).collect();
-        let age = |at: u64| Duration::from_millis(now.saturating_sub(at)).as_secs_f64();
         let states = STATES
             .map(|(word, state)| (word, infos.values().filter(|info| info.state == state).count() as u64));
         let slots = known.iter().map(|known| known.slot.to_string()).collect::<Vec<_>>();
@@ -189,15 +201,13 @@ impl GroupMetrics {
             member: if scrape.options.slots { slot } else { &known.name },
             pid: known.incarnation.pid,
             lag: infos.get(&known.incarnation).map(|info| Duration::from_millis(info.lag_ms).as_secs_f64()),
-            snapshot_age: known.snapshot_ms.map(age),
+            snapshot_age: ages.get(&known.incarnation).map(Duration::as_secs_f64),
         });
         let own = GroupReadings { epoch, states: states.into(), members: members.collect() };
         let rendered = self.aggregate.render(scrape.format, scrape.options, &own.families());
-        let ages: BTreeMap<_, _> =
-            known.iter().filter_map(|known| Some((known.incarnation, known.snapshot_ms?))).collect();
         let late = infos.iter().filter(|(_, info)| scrape.waiting.contains(&info.id)).map(|(who, info)| {
-            let counts = ages.get(who).map_or("it is left out".to_owned(), |at| {
-                format!("it counts with what it said {} ms before", now.saturating_sub(*at))
+            let counts = ages.get(who).map_or("it is left out".to_owned(), |age| {
+                format!("it counts with what it said {} ms before", millis(*age))
             });
             format!("pid {} has not answered within {} ms: {counts}", info.pid, millis(scrape.timeout))
         });
