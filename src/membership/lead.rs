@@ -60,18 +60,13 @@ impl Hold<'_> {
     /// Whether the socket's path still leads to our socket. A process that may not enter the folder any more, because it
     /// has changed its user, can't tell.
     fn has_socket(&self, path: &Path) -> bool {
-        match identity(path) {
-            Ok(found) => self.socket == Some(found),
-            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
-        }
+        let is_hidden = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        identity(path) == self.socket || std::fs::symlink_metadata(path).is_err_and(is_hidden)
     }
 
     /// Removes the socket's file, if it is still ours and the lock protects it: nobody listens on it any more.
     fn remove_socket(&self, path: &Path) {
-        if !cfg!(unix) {
-            return;
-        }
-        if self.lock.leads_to_path() && self.has_socket(path) {
+        if self.socket.is_some() && self.lock.leads_to_path() && self.has_socket(path) {
             if let Err(error) = file::remove(path) {
                 debug!("{} stays behind: {error}", path.display());
             }
@@ -88,7 +83,7 @@ impl Membership {
     ) -> Result<ControlFlow<()>> {
         // Whoever connects is answered when the epoch is raised, and not before.
         let listener = connection::listen(&socket_path(&self.folder))?;
-        let socket = identity(&socket_path(&self.folder)).ok();
+        let socket = identity(&socket_path(&self.folder));
         let raised = lock.raise_epoch();
         let hold = Hold { lock: &lock, guard, socket };
         let epoch = match raised {
@@ -306,16 +301,16 @@ fn handed_over(bytes: Vec<u8>) -> Option<Body> {
 /// Which file a path leads to: a socket that was removed can't be connected to any more.
 ///
 /// # Platform-specific behaviour
-/// Windows: always the same; a named pipe can't be removed.
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
+/// Windows: `None`; a named pipe can't be removed.
+fn identity(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+        std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
     }
     #[cfg(not(unix))]
     {
         let _ = path;
-        Ok((0, 0))
+        None
     }
 }

@@ -170,7 +170,7 @@ impl Guard {
     #[cfg(not(target_os = "linux"))]
     pub async fn knocked(&self) {
         let _ = self.user;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     #[cfg(target_os = "linux")]
