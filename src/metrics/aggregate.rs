@@ -368,8 +368,10 @@ impl Aggregate {
         if self.catalog.size() + more > self.compact_at.max(FIRST_COMPACTION) || (is_full && !self.is_packed)
         {
             self.sweep();
+            if is_full {
+                self.fold(schema, more);
+            }
             self.compact();
-            self.fold(schema, more);
             self.compact_at = 2 * (self.catalog.size() + more);
         }
         if self.catalog.size() + more > self.limit {
@@ -381,11 +383,9 @@ impl Aggregate {
     }
 
     /// Folds what the dead have left, if there is no room for the `more` rows of a schema: until a quarter of all is free.
+    /// Compaction then frees it.
     fn fold(&mut self, schema: &Schema, more: usize) {
         for (attempt, how) in How::STEPS.into_iter().enumerate() {
-            if self.catalog.size() + more <= self.limit {
-                return;
-            }
             if attempt == 1 {
                 // Those that may come back hold their series. One that does so after this is counted twice.
                 self.gone.clear();
@@ -393,12 +393,17 @@ impl Aggregate {
             }
             let used: HashSet<_> =
                 self.bindings.values().flat_map(|binding| &binding.rows).copied().collect();
-            let enough = self.catalog.size() + more - self.limit * 3 / 4;
+            let families = self.catalog.size() - self.catalog.len();
+            let rows = (0..).take(self.catalog.len());
+            let needed = rows.filter(|row| used.contains(row) || self.totals.needs(*row)).count();
+            let size = families + needed + more;
+            if size <= self.limit {
+                return;
+            }
             let living = Living { rows: &used, newcomer: schema };
-            let folded = fold(&mut self.catalog, &mut self.totals, living, how, enough);
+            let folded = fold(&mut self.catalog, &mut self.totals, living, how, size - self.limit * 3 / 4);
             self.folded.series += folded.series;
             self.folded.most = folded.most.or(self.folded.most.take());
-            self.compact();
         }
     }
 
