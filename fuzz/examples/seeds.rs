@@ -70,7 +70,7 @@ fn frames() -> Vec<Vec<u8>> {
 
 fn messages() -> Vec<Vec<u8>> {
     let death = Death { member: member(8), since: 5, at: Some(7), before: 3 };
-    let standing = Standing { member: member(3), state: Condition::Ok, since: 5 };
+    let standing = Standing { member: member(3), state: Condition::Ok, since: 5, for_ms: Some(1) };
     let all = [
         Message::Hello {
             protocol: PROTOCOL,

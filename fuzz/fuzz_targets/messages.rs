@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use process_agent::time::Moment;
 use process_agent::ipc::deaths::{Deaths, Known};
 use process_agent::ipc::frame::{whole, Codec, Frame, Kind};
 use process_agent::ipc::message::{Final, MemberInfo, Message, Speaks};
 use process_agent::role::{Epoch, MemberId};
+use process_agent::time::Moment;
 
 const NOW: u64 = 1_790_000_000_000;
 
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = known.set_silent(Some(now()));
         let _ = known.without_primary();
         let mut deaths = Deaths::new(known.clone().legacy(now()), Duration::MAX, now());
-        let _ = deaths.now(usize::MAX, u64::MAX);
+        let _ = deaths.now(usize::MAX, Moment { wall: u64::MAX, host: u64::MAX });
     }
 });
 
